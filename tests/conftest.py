@@ -1,8 +1,11 @@
 """Fixtures that every kind of test may use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgresql import running_postgresql
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -20,3 +23,10 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the corpus of real recipes is not beside the checkout: {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server that lives as long as the tests, without a database name."""
+    with running_postgresql() as url:
+        yield url

@@ -1,0 +1,35 @@
+"""A machine that claims builds, and the lease under which it holds one."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class BuilderState(StrEnum):
+    """Whether a builder is given new work."""
+
+    ENABLED = "enabled"
+    DRAINING = "draining"
+    DISABLED = "disabled"
+
+
+class Builder(msgspec.Struct, frozen=True, kw_only=True):
+    """A builder as the server knows it; `version` is the Quarters it runs."""
+
+    name: str
+    arches: tuple[str, ...]
+    slots: int
+    state: BuilderState
+    last_seen: datetime
+    version: str = ""
+    executor: str = ""
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """The right to work on one attempt of a build until `expires_at`, renewed by heartbeats."""
+
+    build: int
+    attempt: int
+    token: str
+    expires_at: datetime

@@ -1,0 +1,110 @@
+"""What a recipe says about one pkgbase, and where it came from; the same for every format."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Dependency(msgspec.Struct, frozen=True):
+    """A name with an optional version constraint: `op` is one of "", "<", "<=", "=", ">=", ">"."""
+
+    name: str
+    op: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        """As recipes write it: `glibc>=2.38`."""
+        return f"{self.name}{self.op}{self.version}"
+
+
+class Provision(msgspec.Struct, frozen=True):
+    """A name that a package can stand for; an empty version satisfies no versioned dependency (pacman)."""
+
+    name: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        """As recipes write it: `libfoo.so=1-64`."""
+        return f"{self.name}={self.version}" if self.version else self.name
+
+
+class NeedKind(StrEnum):
+    """When a dependency is needed."""
+
+    DEPENDS = "depends"
+    MAKEDEPENDS = "makedepends"
+    CHECKDEPENDS = "checkdepends"
+
+
+class Need(msgspec.Struct, frozen=True):
+    """One dependency of a recipe: `output` is the split package it belongs to ("" for the base), `arch` "" for all."""
+
+    dependency: Dependency
+    kind: NeedKind
+    output: str = ""
+    arch: str = ""
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """One `provides` of an output; `arch` is "" where it holds for every architecture."""
+
+    provision: Provision
+    arch: str = ""
+
+
+class Output(msgspec.Struct, frozen=True):
+    """A package that a recipe makes; `arches` holds "any" for architecture-independent ones."""
+
+    name: str
+    arches: tuple[str, ...]
+    description: str = ""
+    offers: tuple[Offer, ...] = ()
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """A parsed recipe: `version` is the full one (`[epoch:]pkgver-pkgrel`)."""
+
+    pkgbase: str
+    version: str
+    arches: tuple[str, ...]
+    outputs: tuple[Output, ...]
+    needs: tuple[Need, ...] = ()
+    description: str = ""
+    url: str = ""
+    licenses: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    """Source entries as written, those of every architecture."""
+    dynamic_version: bool = False
+    """The recipe works its version out while it is built (a `pkgver()` function)."""
+
+    def needs_for(self, arch: str, *, checks: bool) -> tuple[Need, ...]:
+        """The needs that hold when building for `arch`; checkdepends only when checks run."""
+        return tuple(
+            need
+            for need in self.needs
+            if need.arch in ("", arch) and (checks or need.kind is not NeedKind.CHECKDEPENDS)
+        )
+
+    def provisions(self, output: Output, arch: str) -> tuple[Provision, ...]:
+        """Everything `output` stands for on `arch`, its own name and version first."""
+        offered = tuple(offer.provision for offer in output.offers if offer.arch in ("", arch))
+        return (Provision(output.name, self.version), *offered)
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a recipe came from: `fingerprint` changes with any of its files, `author` is `Name <mail>`."""
+
+    source: str
+    path: str
+    revision: str
+    fingerprint: str
+    author: str = ""
+
+
+class SourcedRecipe(msgspec.Struct, frozen=True, kw_only=True):
+    """A pkgbase as its source has it now: a recipe, or the problem that keeps it from being read."""
+
+    pkgbase: str
+    origin: Origin
+    recipe: Recipe | None = None
+    problem: str = ""

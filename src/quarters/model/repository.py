@@ -1,0 +1,84 @@
+"""A repository, the packages in it, and the snapshots that every publish makes."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from quarters.model.recipe import Dependency, Provision
+
+
+class Network(StrEnum):
+    """When a build may reach the network; "sources" is while dependencies and sources are fetched."""
+
+    SOURCES = "sources"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """A repository of others whose packages satisfy dependencies: `server` may hold $repo and $arch (pacman.conf(5))."""
+
+    name: str
+    server: str
+    sig_level: str = "Optional TrustAll"
+
+
+class Repository(msgspec.Struct, frozen=True, kw_only=True):
+    """A named set of packages that clients install from."""
+
+    name: str
+    format: str = "pacman"
+    arches: tuple[str, ...] = ("x86_64",)
+    description: str = ""
+    checks: bool = True
+    """Whether builds run check(), and so need checkdepends."""
+    network: Network = Network.SOURCES
+    timeout: int = 3600
+    """Wall-clock limit of a build in seconds."""
+    upstreams: tuple[Upstream, ...] = ()
+
+
+class PackageFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a package file says about itself, read from the file; `index` is its share of each index, by member name."""
+
+    file_name: str
+    size: int
+    sha256: str
+    name: str
+    base: str
+    version: str
+    arch: str
+    installed_size: int = 0
+    build_date: int = 0
+    packager: str = ""
+    description: str = ""
+    url: str = ""
+    depends: tuple[Dependency, ...] = ()
+    provides: tuple[Provision, ...] = ()
+    index: dict[str, str]
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """A package that can be installed from an index, as planning sees it."""
+
+    name: str
+    version: str
+    base: str = ""
+    provides: tuple[Provision, ...] = ()
+
+    def provisions(self) -> tuple[Provision, ...]:
+        """Everything it stands for, its own name and version first."""
+        return (Provision(self.name, self.version), *self.provides)
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The exact content of a repository's index at one publish; numbers rise by one within a repository."""
+
+    repository: str
+    number: int
+    created_at: datetime
+    actor: str
+    note: str
+    packages: int
+    """How many packages its indexes list, an `any` package once an architecture."""

@@ -1,0 +1,23 @@
+"""Where recipes come from."""
+
+from datetime import datetime
+
+import msgspec
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Where recipes come from; `problem` says why the last sync failed, "" if it did not."""
+
+    name: str
+    kind: str
+    location: str
+    repository: str
+    branch: str = ""
+    automatic: bool = True
+    enabled: bool = True
+    revision: str = ""
+    synced_at: datetime | None = None
+    problem: str = ""
+    recipes: int = 0
+    unreadable: int = 0
+    """How many of its recipes cannot be read."""

@@ -1,0 +1,1 @@
+"""What Quarters' processes say to each other over HTTP, whoever opened the connection."""

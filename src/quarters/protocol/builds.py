@@ -1,0 +1,107 @@
+"""Messages between a builder and the server: claim, heartbeat, log, artifacts, finish."""
+
+import msgspec
+
+from quarters.model.build import Outcome, Reason, StepRecord
+from quarters.model.repository import Network
+
+LEASE_HEADER = "Quarters-Lease"
+"""Carries `<attempt>:<lease token>` on every request about a claimed build."""
+
+
+class ClaimRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A builder asks for at most `free` builds and is ready to wait `wait` seconds for the first."""
+
+    builder: str
+    arches: tuple[str, ...]
+    slots: int
+    free: int
+    wait: float = 0.0
+    version: str = ""
+    executor: str = ""
+
+
+class PackageRepository(msgspec.Struct, frozen=True, kw_only=True):
+    """A repository that the build's root installs dependencies from.
+
+    `server` is a URL as pacman.conf(5) takes it, or a path below the Quarters server when it begins with `/`;
+    `key` is an ASCII-armoured public key that its signatures must be by, "" where `sig_level` asks for none.
+    """
+
+    name: str
+    server: str
+    sig_level: str
+    key: str = ""
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a builder needs to know to work on one attempt; it never holds a credential of somebody else."""
+
+    build: int
+    attempt: int
+    lease: str
+    heartbeat: float
+    """Seconds between heartbeats; three missed ones lose the lease."""
+    repository: str
+    arch: str
+    pkgbase: str
+    version: str
+    outputs: tuple[str, ...]
+    """The packages that the recipe promises; success is judged by their files."""
+    dynamic_version: bool
+    dependencies: tuple[str, ...]
+    """What is installed into the root before the build, as the recipe writes it (`glibc>=2.38`)."""
+    remote_sources: bool
+    """Whether any source entry has to be fetched over the network."""
+    repositories: tuple[PackageRepository, ...]
+    packager: str
+    bump: int = 0
+    checks: bool = True
+    network: Network = Network.SOURCES
+    timeout: int = 3600
+    recipe_sha256: str = ""
+
+
+class ClaimReply(msgspec.Struct, frozen=True):
+    """What the scheduler chose; empty when the wait ended without work."""
+
+    assignments: tuple[Assignment, ...] = ()
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """The builder is alive and this far; `steps` are all steps of the attempt so far, so that repeats do no harm."""
+
+    steps: tuple[StepRecord, ...] = ()
+
+
+class HeartbeatReply(msgspec.Struct, frozen=True):
+    """Whether the work is to go on: after `cancel` the builder stops the build and finishes nothing."""
+
+    cancel: bool = False
+
+
+class Received(msgspec.Struct, frozen=True):
+    """How many bytes of a log or an artifact the server has; the sender goes on from there."""
+
+    size: int
+
+
+class ArtifactDigest(msgspec.Struct, frozen=True):
+    """A file that the build made; `size` in bytes, `sha256` in hexadecimal."""
+
+    file_name: str
+    size: int
+    sha256: str
+
+
+class Finish(msgspec.Struct, frozen=True, kw_only=True):
+    """How the attempt ended; for `built`, all `artifacts` are already uploaded and `version` is what they bear."""
+
+    outcome: Outcome
+    steps: tuple[StepRecord, ...]
+    version: str = ""
+    artifacts: tuple[ArtifactDigest, ...] = ()
+    reason: Reason | None = None
+    command: str | None = None
+    exit_code: int | None = None
+    message: str = ""

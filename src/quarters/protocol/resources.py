@@ -1,0 +1,192 @@
+"""What the HTTP API shows and takes, resource by resource; nouns of the model appear as they are."""
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from quarters.model.build import Build, State, StepRecord
+from quarters.model.builder import Builder
+from quarters.model.recipe import NeedKind, SourcedRecipe
+from quarters.model.repository import Network, Repository, Snapshot, Upstream
+from quarters.model.token import Scope, Token
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """Part of a list; `cursor` asks for the next part and is null at the end."""
+
+    items: tuple[T, ...]
+    cursor: str | None = None
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}):
+    """An error as RFC 9457 has it."""
+
+    kind: str
+    title: str
+    status: int
+    detail: str
+
+
+class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A repository to create."""
+
+    name: str
+    format: str = "pacman"
+    arches: tuple[str, ...] = ("x86_64",)
+    description: str = ""
+    checks: bool = True
+    network: Network = Network.SOURCES
+    timeout: int = 3600
+    upstreams: tuple[Upstream, ...] = ()
+
+
+class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of a repository to change; what is left out stays."""
+
+    description: str | None = None
+    arches: tuple[str, ...] | None = None
+    checks: bool | None = None
+    network: Network | None = None
+    timeout: int | None = None
+    upstreams: tuple[Upstream, ...] | None = None
+
+
+class RepositoryView(Repository, frozen=True, kw_only=True):
+    """A repository with what it holds now; `snapshot` is null before the first publish."""
+
+    snapshot: Snapshot | None = None
+    key: str = ""
+    """Fingerprint of the key that signs it."""
+
+
+class PackageView(msgspec.Struct, frozen=True, kw_only=True):
+    """A package in a repository; `size` and `installed_size` in bytes, `build` null for an uploaded one."""
+
+    repository: str
+    arch: str
+    name: str
+    base: str
+    version: str
+    description: str
+    file_name: str
+    size: int
+    installed_size: int
+    sha256: str
+    packager: str
+    depends: tuple[str, ...]
+    provides: tuple[str, ...]
+    added_at: datetime
+    snapshot: int
+    """Number of the snapshot that brought it."""
+    build: int | None = None
+
+
+class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A source to add: `location` is what its kind takes (for `tree` anything `git clone` takes)."""
+
+    name: str
+    location: str
+    repository: str
+    kind: str = "tree"
+    branch: str = ""
+    automatic: bool = True
+    """Whether outdated recipes are built without being asked for."""
+
+
+class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of a source to change; what is left out stays."""
+
+    location: str | None = None
+    branch: str | None = None
+    automatic: bool | None = None
+    enabled: bool | None = None
+
+
+class RecipeView(SourcedRecipe, frozen=True, kw_only=True):
+    """A recipe with what is published of it."""
+
+    repository: str
+    published_version: str = ""
+
+
+class PlanRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What would be built for `packages` (pkgbases or package names; empty: everything outdated), and why."""
+
+    packages: tuple[str, ...] = ()
+    repository: str | None = None
+    arch: str | None = None
+    force: bool = False
+
+
+class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Packages (pkgbases or package names) to build with all they need; `repository` may be left out if there is one."""
+
+    packages: tuple[str, ...]
+    repository: str | None = None
+    arch: str | None = None
+    force: bool = False
+    """Build also what is published already, as a rebuild with a higher pkgrel."""
+    priority: int = 0
+
+
+class Requested(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a build request: `joined` were queued already, `current` are up to date, `problems` sentences."""
+
+    request: int
+    builds: tuple[int, ...]
+    joined: tuple[int, ...] = ()
+    current: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class Prerequisite(msgspec.Struct, frozen=True, kw_only=True):
+    """Another build that a build needs, and the dependency that says so."""
+
+    build: int
+    pkgbase: str
+    state: State
+    dependency: str
+    kind: NeedKind
+
+
+class BuildView(Build, frozen=True, kw_only=True):
+    """A build with `why`, one sentence on why it is not running (or how it ended), its steps and prerequisites."""
+
+    why: str = ""
+    steps: tuple[StepRecord, ...] = ()
+    needs: tuple[Prerequisite, ...] = ()
+
+
+class BuilderView(Builder, frozen=True, kw_only=True):
+    """A builder with the builds that it is working on."""
+
+    running: tuple[int, ...] = ()
+    alive: bool = True
+
+
+class NewToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A token to create; `scope` is read, publish, build, builder or admin; a builder's token bears the builder's name."""
+
+    name: str
+    scope: Scope
+    days: int | None = None
+
+
+class CreatedToken(Token, frozen=True, kw_only=True):
+    """A new token with its secret, which is shown this once."""
+
+    secret: str
+
+
+class KeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """A signing key's public side; `armored` is what `pacman-key --add` takes."""
+
+    name: str
+    fingerprint: str
+    user_id: str
+    created_at: datetime
+    expires_at: datetime | None
+    armored: str

@@ -1,0 +1,298 @@
+"""the first tables"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.create_table(
+        "builders",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("arches", sa.Text(), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("last_seen", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("executor", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "events",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "packages",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("base", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("arch", sa.Text(), nullable=False),
+        sa.Column("info", sa.Text(), nullable=False),
+        sa.Column("added_at", sa.BigInteger(), nullable=False),
+        sa.Column("build", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("fingerprint", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("sha256"),
+    )
+    op.create_table(
+        "repositories",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("settings", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("current", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("upstreams_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "requests",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("arch", sa.Text(), nullable=False),
+        sa.Column("requester", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("packages", sa.Text(), nullable=False),
+        sa.Column("problems", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "tokens",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("hash"),
+    )
+    op.create_table(
+        "builds",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("request_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("arch", sa.Text(), nullable=False),
+        sa.Column("pkgbase", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("recipe", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("requester", sa.Text(), nullable=False),
+        sa.Column("packager", sa.Text(), nullable=False),
+        sa.Column("bump", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("step", sa.Text(), nullable=True),
+        sa.Column("builder", sa.Text(), nullable=True),
+        sa.Column("lease_hash", sa.Text(), nullable=True),
+        sa.Column("lease_expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("not_before", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("command", sa.Text(), nullable=True),
+        sa.Column("exit_code", sa.Integer(), nullable=True),
+        sa.Column("message", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["requests.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("builds", schema=None) as batch_op:
+        batch_op.create_index("builds_by_base", ["repository", "pkgbase", "arch"], unique=False)
+        batch_op.create_index("builds_by_state", ["state", "arch"], unique=False)
+        batch_op.create_index(
+            "builds_open",
+            ["repository", "pkgbase", "arch"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('waiting','blocked','ready','running','publishing')"),
+            postgresql_where=sa.text("state IN ('waiting','blocked','ready','running','publishing')"),
+        )
+
+    op.create_table(
+        "entries",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("arch", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("since", sa.Integer(), nullable=False),
+        sa.Column("until", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["sha256"],
+            ["packages.sha256"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("repository", "arch", "name", "since"),
+    )
+    with op.batch_alter_table("entries", schema=None) as batch_op:
+        batch_op.create_index("entries_by_package", ["sha256"], unique=False)
+        batch_op.create_index(
+            "entries_current",
+            ["repository", "arch", "name"],
+            unique=True,
+            sqlite_where=sa.text("until IS NULL"),
+            postgresql_where=sa.text("until IS NULL"),
+        )
+
+    op.create_table(
+        "signatures",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["sha256"], ["packages.sha256"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("sha256", "key"),
+    )
+    op.create_table(
+        "snapshots",
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("modified_at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("packages", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("repository", "number"),
+    )
+    op.create_table(
+        "sources",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("location", sa.Text(), nullable=False),
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("branch", sa.Text(), server_default="", nullable=False),
+        sa.Column("automatic", sa.Boolean(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("revision", sa.Text(), server_default="", nullable=False),
+        sa.Column("synced_at", sa.BigInteger(), nullable=True),
+        sa.Column("sync_wanted_at", sa.BigInteger(), nullable=True),
+        sa.Column("problem", sa.Text(), server_default="", nullable=False),
+        sa.Column("generation", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("planned_generation", sa.Integer(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository"],
+            ["repositories.name"],
+        ),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "upstream_packages",
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("upstream", sa.Text(), nullable=False),
+        sa.Column("arch", sa.Text(), nullable=False),
+        sa.Column("etag", sa.Text(), server_default="", nullable=False),
+        sa.Column("packages", sa.Text(), nullable=False),
+        sa.Column("problem", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("repository", "upstream", "arch"),
+    )
+    op.create_table(
+        "artifacts",
+        sa.Column("build", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["build"], ["builds.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("build", "attempt", "file_name"),
+    )
+    op.create_table(
+        "attempts",
+        sa.Column("build", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("builder", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.Text(), server_default="", nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("steps", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["build"], ["builds.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("build", "number"),
+    )
+    op.create_table(
+        "build_needs",
+        sa.Column("build", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("needs", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("dependency", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["build"], ["builds.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["needs"], ["builds.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("build", "needs"),
+    )
+    with op.batch_alter_table("build_needs", schema=None) as batch_op:
+        batch_op.create_index("build_needs_reverse", ["needs"], unique=False)
+
+    op.create_table(
+        "recipes",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("pkgbase", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("recipe", sa.Text(), nullable=True),
+        sa.Column("problem", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["source"], ["sources.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("source", "pkgbase"),
+    )
+
+
+def downgrade() -> None:
+    """Undo."""
+    op.drop_table("recipes")
+    with op.batch_alter_table("build_needs", schema=None) as batch_op:
+        batch_op.drop_index("build_needs_reverse")
+
+    op.drop_table("build_needs")
+    op.drop_table("attempts")
+    op.drop_table("artifacts")
+    op.drop_table("upstream_packages")
+    op.drop_table("sources")
+    op.drop_table("snapshots")
+    op.drop_table("signatures")
+    with op.batch_alter_table("entries", schema=None) as batch_op:
+        batch_op.drop_index(
+            "entries_current",
+            sqlite_where=sa.text("until IS NULL"),
+            postgresql_where=sa.text("until IS NULL"),
+        )
+        batch_op.drop_index("entries_by_package")
+
+    op.drop_table("entries")
+    with op.batch_alter_table("builds", schema=None) as batch_op:
+        batch_op.drop_index(
+            "builds_open",
+            sqlite_where=sa.text("state IN ('waiting','blocked','ready','running','publishing')"),
+            postgresql_where=sa.text("state IN ('waiting','blocked','ready','running','publishing')"),
+        )
+        batch_op.drop_index("builds_by_state")
+        batch_op.drop_index("builds_by_base")
+
+    op.drop_table("builds")
+    op.drop_table("tokens")
+    op.drop_table("requests")
+    op.drop_table("repositories")
+    op.drop_table("packages")
+    op.drop_table("events")
+    op.drop_table("builders")

@@ -1,0 +1,313 @@
+"""The tables, the same on SQLite and PostgreSQL. Times are integers: microseconds since 1970, UTC."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+# SQLite numbers rows itself only in INTEGER primary keys, PostgreSQL wants 64 bits.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Time(TypeDecorator[datetime]):
+    """An aware datetime, stored as microseconds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Store without rounding through a float."""
+        if value is None:
+            return None
+        delta = value - _EPOCH
+        return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Read back as UTC."""
+        if value is None:
+            return None
+        seconds, micros = divmod(value, 1_000_000)
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
+
+
+class Json(TypeDecorator[Any]):
+    """A value that msgspec encodes; read back as plain lists and dicts, for `msgspec.convert`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Encode."""
+        return None if value is None else msgspec.json.encode(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Decode."""
+        return None if value is None else msgspec.json.decode(value)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("settings", Json, nullable=False),  # model.repository.Repository
+    Column("created_at", Time, nullable=False),
+    Column(
+        "current", Integer, nullable=False, server_default="0"
+    ),  # number of the served snapshot, 0: none yet
+    Column("upstreams_at", Time),  # when the upstream databases were last looked at
+)
+
+upstream_packages = Table(
+    "upstream_packages",
+    metadata,
+    Column("repository", Text, ForeignKey("repositories.name", ondelete="CASCADE"), primary_key=True),
+    Column("upstream", Text, primary_key=True),
+    Column("arch", Text, primary_key=True),
+    Column("etag", Text, nullable=False, server_default=""),  # Last-Modified of the index that was read
+    Column("packages", Json, nullable=False),  # list of model.repository.Published
+    Column("problem", Text, nullable=False, server_default=""),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("repository", Text, ForeignKey("repositories.name"), nullable=False),
+    Column("branch", Text, nullable=False, server_default=""),
+    Column("automatic", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("revision", Text, nullable=False, server_default=""),
+    Column("synced_at", Time),
+    Column("sync_wanted_at", Time),  # a person or a webhook asks for a sync now
+    Column("problem", Text, nullable=False, server_default=""),
+    # Rises whenever its recipes change; the scheduler plans when it is ahead of planned_generation.
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("planned_generation", Integer, nullable=False, server_default="0"),
+)
+
+recipes = Table(
+    "recipes",
+    metadata,
+    Column("source", Text, ForeignKey("sources.name", ondelete="CASCADE"), primary_key=True),
+    Column("pkgbase", Text, primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("recipe", Json),  # model.recipe.Recipe, null when unreadable
+    Column("problem", Text, nullable=False, server_default=""),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("repository", Text, nullable=False),
+    Column("arch", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("packages", Json, nullable=False),
+    Column("problems", Json, nullable=False),
+)
+
+builds = Table(
+    "builds",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("request_id", _Id, ForeignKey("requests.id"), nullable=False),
+    Column("repository", Text, ForeignKey("repositories.name", ondelete="CASCADE"), nullable=False),
+    Column("arch", Text, nullable=False),
+    Column("pkgbase", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("recipe", Json, nullable=False),  # model.recipe.Recipe as it was planned
+    Column("state", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("packager", Text, nullable=False),
+    Column("bump", Integer, nullable=False, server_default="0"),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("step", Text),
+    Column("builder", Text),
+    Column("lease_hash", Text),
+    Column("lease_expires_at", Time),
+    Column("created_at", Time, nullable=False),
+    Column("started_at", Time),
+    Column("finished_at", Time),
+    Column("not_before", Time),
+    Column("reason", Text),
+    Column("command", Text),
+    Column("exit_code", Integer),
+    Column("message", Text, nullable=False, server_default=""),
+    Index("builds_by_state", "state", "arch"),
+    Index("builds_by_base", "repository", "pkgbase", "arch"),
+    # At most one unfinished build of a recipe for a repository and architecture.
+    Index(
+        "builds_open",
+        "repository",
+        "pkgbase",
+        "arch",
+        unique=True,
+        sqlite_where=text("state IN ('waiting','blocked','ready','running','publishing')"),
+        postgresql_where=text("state IN ('waiting','blocked','ready','running','publishing')"),
+    ),
+)
+
+build_needs = Table(
+    "build_needs",
+    metadata,
+    Column("build", _Id, ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Column("needs", _Id, ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Column("dependency", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Index("build_needs_reverse", "needs"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("build", _Id, ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("builder", Text, nullable=False),
+    Column("started_at", Time, nullable=False),
+    Column("ended_at", Time),
+    Column(
+        "outcome", Text, nullable=False, server_default=""
+    ),  # a model.build.Outcome, or `lost`, `cancelled`
+    Column("reason", Text),
+    Column("steps", Json, nullable=False),  # list of model.build.StepRecord
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("build", _Id, ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("file_name", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("version", Text, nullable=False),
+)
+
+packages = Table(
+    "packages",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("file_name", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("base", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("arch", Text, nullable=False),
+    Column("info", Json, nullable=False),  # model.repository.PackageFile
+    Column("added_at", Time, nullable=False),
+    Column("build", _Id),
+    Column("fingerprint", Text, nullable=False, server_default=""),  # of the recipe it was built from
+)
+
+signatures = Table(
+    "signatures",
+    metadata,
+    Column("sha256", Text, ForeignKey("packages.sha256", ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, primary_key=True),  # fingerprint
+    Column("data", LargeBinary, nullable=False),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("repository", Text, ForeignKey("repositories.name", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("created_at", Time, nullable=False),
+    Column(
+        "modified_at", Time, nullable=False
+    ),  # what Last-Modified says: rises by at least a second a publish
+    Column("actor", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("packages", Integer, nullable=False),
+)
+
+# A package is listed from snapshot `since` until just before `until` (null: still), so a snapshot costs what it changes.
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("repository", Text, ForeignKey("repositories.name", ondelete="CASCADE"), nullable=False),
+    Column("arch", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sha256", Text, ForeignKey("packages.sha256"), nullable=False),
+    Column("since", Integer, nullable=False),
+    Column("until", Integer),
+    UniqueConstraint("repository", "arch", "name", "since"),
+    Index("entries_by_package", "sha256"),
+    Index(
+        "entries_current",
+        "repository",
+        "arch",
+        "name",
+        unique=True,
+        sqlite_where=text("until IS NULL"),
+        postgresql_where=text("until IS NULL"),
+    ),
+)
+
+builders = Table(
+    "builders",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("arches", Json, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("last_seen", Time, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("executor", Text, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("created_at", Time, nullable=False),
+    Column("expires_at", Time),
+    Column("revoked_at", Time),
+    Column("last_used_at", Time),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at", Time, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("data", Json, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,60 @@
+"""Wake-ups between the loops of a server: they only save waiting, every loop also looks at its rows by itself."""
+
+import asyncio
+from collections import defaultdict
+
+
+class Topic:
+    """What a wake-up can be about; a build's log has a topic of its own."""
+
+    SOURCES = "sources"
+    PLANNING = "planning"
+    BUILDS = "builds"
+    READY = "ready"
+    PUBLISHING = "publishing"
+    EVENTS = "events"
+
+    @staticmethod
+    def log(build: int) -> str:
+        """The topic of one build's log."""
+        return f"log:{build}"
+
+
+class Wakeups:
+    """Topics that can be waited for without losing a wake-up: mark, look at the rows, then wait from the mark."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    def notify(self, *topics: str) -> None:
+        """Wake everybody who waits for one of `topics`; to be called on the event loop."""
+        for topic in topics:
+            self._counts[topic] = self._counts.get(topic, 0) + 1
+            for waiter in self._waiting.get(topic, ()):
+                waiter.set()
+
+    def mark(self, topic: str) -> int:
+        """A point in time to wait from."""
+        return self._counts.get(topic, 0)
+
+    async def wait(self, topic: str, mark: int, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for a notification since `mark`; False when the time passed without one."""
+        if self.mark(topic) != mark:
+            return True
+        waiter = asyncio.Event()
+        self._waiting[topic].add(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                await waiter.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting[topic].discard(waiter)
+            if not self._waiting[topic]:
+                del self._waiting[topic]
+        return True
+
+    def forget(self, topic: str) -> None:
+        """Drop the count of a topic that nobody will notify again (a finished build's log)."""
+        self._counts.pop(topic, None)
