@@ -1,0 +1,130 @@
+"""The configuration: one TOML file and the environment, parsed once into a frozen section per part."""
+
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from quarters.builder.settings import BuilderSettings
+from quarters.model.errors import ConfigInvalid
+from quarters.publishing.settings import PublishingSettings
+from quarters.scheduler.settings import SchedulerSettings
+from quarters.server.settings import ServerSettings
+from quarters.sources.settings import SourcesSettings
+from quarters.storage.settings import StorageSettings
+
+_PREFIX = "QUARTERS_"
+_FILE = "_FILE"
+_SECRET = ("token", "password", "secret")
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting of every part; each part is handed its own section only."""
+
+    storage: StorageSettings = msgspec.field(default_factory=StorageSettings)
+    server: ServerSettings = msgspec.field(default_factory=ServerSettings)
+    scheduler: SchedulerSettings = msgspec.field(default_factory=SchedulerSettings)
+    sources: SourcesSettings = msgspec.field(default_factory=SourcesSettings)
+    publishing: PublishingSettings = msgspec.field(default_factory=PublishingSettings)
+    builder: BuilderSettings = msgspec.field(default_factory=BuilderSettings)
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read `path` (default: quarters.toml here or in /etc/quarters, if there is one), then let `environ` override it.
+
+    `QUARTERS_SECTION__KEY` sets a value, `QUARTERS_SECTION__KEY_FILE` names a file that holds it. Raises ConfigInvalid
+    that names the file or variable and, for an unknown key, the nearest known one.
+    """
+    tables, where = _from_file(path)
+    sections = {
+        field.name: _section(field.name, field.type, tables.pop(field.name, {}), where)
+        for field in msgspec.structs.fields(Config)
+    }
+    if tables:
+        raise _unknown(next(iter(tables)), sections, "section", where)
+    for variable, text in sorted(environ.items()):
+        if variable.startswith(_PREFIX) and "__" in variable:
+            section, key, value = _setting(variable, text, sections)
+            sections[section] = _replaced(sections[section], key, value, variable)
+    return Config(**sections)
+
+
+def public(config: Config) -> dict[str, dict[str, object]]:
+    """Every setting as plain values, secrets masked, for showing."""
+    shown: dict[str, dict[str, object]] = msgspec.to_builtins(config, enc_hook=str)
+    for section in shown.values():
+        for key, value in section.items():
+            if value and key.rpartition("_")[2] in _SECRET:
+                section[key] = "********"
+    return shown
+
+
+def _from_file(path: Path | None) -> tuple[dict[str, Any], str]:
+    if path is None:
+        found = [p for p in (Path("quarters.toml"), Path("/etc/quarters/quarters.toml")) if p.is_file()]
+        if not found:
+            return {}, ""
+        path = found[0]
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file), str(path)
+    except OSError as error:
+        raise ConfigInvalid(f"{path} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigInvalid(f"{path} is not valid TOML: {error}.") from error
+
+
+def _section(name: str, kind: Any, table: Any, where: str) -> Any:
+    if not isinstance(table, dict):
+        raise ConfigInvalid(f"{where}: {name} is a section; write [{name}].")
+    known = {field.name for field in msgspec.structs.fields(kind)}
+    for key in table:
+        if key not in known:
+            raise _unknown(key, known, f"setting of [{name}]", where)
+    try:
+        return msgspec.convert(table, kind, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise ConfigInvalid(f"{where}: [{name}] {error}.") from error
+
+
+def _setting(variable: str, text: str, sections: Mapping[str, Any]) -> tuple[str, str, str]:
+    section, _, key = variable.removeprefix(_PREFIX).lower().partition("__")
+    if section not in sections:
+        raise _unknown(section, sections, "section", variable)
+    known = {field.name for field in msgspec.structs.fields(type(sections[section]))}
+    if key not in known and key.upper().endswith(_FILE) and key[: -len(_FILE)] in known:
+        try:
+            return section, key[: -len(_FILE)], Path(text).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigInvalid(f"{variable}: {text} cannot be read: {error.strerror}.") from error
+    if key not in known:
+        raise _unknown(key, known, f"setting of [{section}]", variable)
+    return section, key, text
+
+
+def _replaced(section: Any, key: str, text: str, variable: str) -> Any:
+    field = next(f for f in msgspec.structs.fields(type(section)) if f.name == key)
+    # In the environment a list is written with commas.
+    value: Any = text
+    if getattr(field.type, "__origin__", None) in (tuple, list):
+        value = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        converted = msgspec.convert(value, field.type, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise ConfigInvalid(f"{variable}: {error}.") from error
+    return msgspec.structs.replace(section, **{key: converted})
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value).expanduser()
+    raise ConfigInvalid(f"{value!r} is not a valid {kind.__name__}.")
+
+
+def _unknown(key: str, known: Mapping[str, Any] | set[str], what: str, where: str) -> ConfigInvalid:
+    near = get_close_matches(key, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}."
+    return ConfigInvalid(f"{where}: {key} is not a {what}{hint}")

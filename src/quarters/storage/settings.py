@@ -1,0 +1,24 @@
+"""Where everything durable lives."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+
+def _default_data() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/quarters")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "quarters"
+
+
+class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`data` is the folder for all files; `database` a URL, by default SQLite in that folder."""
+
+    data: Path = msgspec.field(default_factory=_default_data)
+    database: str = ""
+
+    @property
+    def database_url(self) -> str:
+        """The URL in force."""
+        return self.database or f"sqlite:///{self.data.absolute() / 'quarters.db'}"
