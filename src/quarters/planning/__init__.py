@@ -1,0 +1,1 @@
+"""What to build, in which order, on which builder and when again: pure decisions over plain values."""

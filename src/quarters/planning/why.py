@@ -1,0 +1,133 @@
+"""Says in one sentence why a build is not running."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+
+import msgspec
+
+from quarters.model.build import BROKEN, SATISFIED, Build, State
+
+
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
+    """What a build waits for: prerequisites that are not done (pkgbase, state), and the live builders for its arch."""
+
+    unfinished: Sequence[tuple[str, State]] = ()
+    builders: int
+    now: datetime
+
+
+_SHOWN = 3
+_DOING = MappingProxyType(
+    {
+        State.WAITING: "waits for its own",
+        State.BLOCKED: "is blocked",
+        State.READY: "is ready to be built",
+        State.RUNNING: "is being built",
+        State.PUBLISHING: "is being published",
+        State.FAILED: "has failed",
+        State.TIMED_OUT: "has timed out",
+        State.CANCELLED: "was cancelled",
+        State.SUPERSEDED: "was superseded",
+    }
+)
+
+
+def why_not_running(build: Build, around: Circumstances) -> str:
+    """One sentence for any state; for a running build, what it is doing."""
+    return _SENTENCES[build.state](build, around)
+
+
+def _waiting(build: Build, around: Circumstances) -> str:
+    unfinished = [entry for entry in around.unfinished if entry[1] not in SATISFIED]
+    if not unfinished:
+        return "Everything it needs is there; it is about to become ready."
+    return f"It waits for {_listed(unfinished)}."
+
+
+def _blocked(build: Build, around: Circumstances) -> str:
+    broken = [entry for entry in around.unfinished if entry[1] in BROKEN]
+    if not broken:
+        return "What blocked it is mended; it is about to wait for its turn again."
+    plural = "each of them succeeds" if len(broken) > 1 else "that succeeds"
+    return f"It needs {_listed(broken)}; it goes on by itself when {plural}."
+
+
+def _ready(build: Build, around: Circumstances) -> str:
+    if build.not_before is not None and build.not_before > around.now:
+        cause = f" after {_plain(build.reason)}" if build.reason is not None else ""
+        return f"It is tried again{cause}, not before {build.not_before:%Y-%m-%d %H:%M:%S} UTC."
+    if around.builders == 0:
+        return f"No builder for {build.arch} is connected; start one with `quarters builder`."
+    count = "the only builder" if around.builders == 1 else f"one of the {around.builders} builders"
+    return f"It is ready and waits for a free slot on {count} for {build.arch}."
+
+
+def _running(build: Build, around: Circumstances) -> str:
+    step = f", step {build.step}" if build.step is not None else ""
+    return f"It is running on {build.builder or 'a builder'}{step}."
+
+
+def _publishing(build: Build, around: Circumstances) -> str:
+    return f"It is built; its packages are being verified and published in {build.repository}."
+
+
+def _succeeded(build: Build, around: Circumstances) -> str:
+    return f"It succeeded; its packages are in {build.repository}."
+
+
+def _skipped(build: Build, around: Circumstances) -> str:
+    return f"It was skipped: this version is already published in {build.repository}."
+
+
+def _failed(build: Build, around: Circumstances) -> str:
+    where = f" in step {build.step}" if build.step is not None else ""
+    cause = f" ({_plain(build.reason)})" if build.reason is not None else ""
+    return f"It failed{where}{cause}{_told(build)} It waits for a new recipe, a new dependency or a retry."
+
+
+def _timed_out(build: Build, around: Circumstances) -> str:
+    where = f" in step {build.step}" if build.step is not None else ""
+    return f"It ran out of time{where}{_told(build)}"
+
+
+def _cancelled(build: Build, around: Circumstances) -> str:
+    return f"It was cancelled{_told(build)}"
+
+
+def _superseded(build: Build, around: Circumstances) -> str:
+    return "A build of a newer recipe took its place."
+
+
+def _listed(entries: Sequence[tuple[str, State]]) -> str:
+    ordered = sorted(entries)
+    words = [f"{pkgbase}, which {_DOING.get(state, f'is {state}')}" for pkgbase, state in ordered[:_SHOWN]]
+    if len(ordered) > _SHOWN:
+        words.append(f"{len(ordered) - _SHOWN} more")
+    return words[0] if len(words) == 1 else f"{'; '.join(words[:-1])}; and {words[-1]}"
+
+
+def _told(build: Build) -> str:
+    """The rest of a sentence: what the build itself said, if anything."""
+    return f": {build.message.rstrip('.')}." if build.message else "."
+
+
+def _plain(word: str) -> str:
+    return word.replace("_", " ")
+
+
+_SENTENCES: Mapping[State, Callable[[Build, Circumstances], str]] = MappingProxyType(
+    {
+        State.WAITING: _waiting,
+        State.BLOCKED: _blocked,
+        State.READY: _ready,
+        State.RUNNING: _running,
+        State.PUBLISHING: _publishing,
+        State.SUCCEEDED: _succeeded,
+        State.SKIPPED: _skipped,
+        State.FAILED: _failed,
+        State.TIMED_OUT: _timed_out,
+        State.CANCELLED: _cancelled,
+        State.SUPERSEDED: _superseded,
+    }
+)
