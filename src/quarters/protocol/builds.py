@@ -9,6 +9,23 @@ LEASE_HEADER = "Quarters-Lease"
 """Carries `<attempt>:<lease token>` on every request about a claimed build."""
 
 
+class LeaseKey(msgspec.Struct, frozen=True):
+    """What a builder shows with everything it says about a claimed build; `lease` is the secret of the lease."""
+
+    build: int
+    attempt: int
+    lease: str
+
+    def header(self) -> str:
+        """The value of LEASE_HEADER."""
+        return f"{self.attempt}:{self.lease}"
+
+    @classmethod
+    def of(cls, assignment: "Assignment") -> "LeaseKey":
+        """The key that came with `assignment`."""
+        return cls(assignment.build, assignment.attempt, assignment.lease)
+
+
 class ClaimRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A builder asks for at most `free` builds and is ready to wait `wait` seconds for the first."""
 

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from quarters.model.build import Build, State, StepRecord
+from quarters.model.build import Build, Reason, State, StepRecord
 from quarters.model.builder import Builder
 from quarters.model.recipe import NeedKind, SourcedRecipe
 from quarters.model.repository import Network, Repository, Snapshot, Upstream
@@ -84,6 +84,20 @@ class PackageView(msgspec.Struct, frozen=True, kw_only=True):
     build: int | None = None
 
 
+class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Serve the content of an earlier snapshot again, as a new one."""
+
+    snapshot: int
+
+
+class Promotion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """List packages of this repository in another one as well; `packages` are package names, empty for all."""
+
+    target: str
+    packages: tuple[str, ...] = ()
+    arch: str | None = None
+
+
 class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A source to add: `location` is what its kind takes (for `tree` anything `git clone` takes)."""
 
@@ -130,6 +144,16 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     force: bool = False
     """Build also what is published already, as a rebuild with a higher pkgrel."""
     priority: int = 0
+
+
+class BuildFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which builds to list: those that match everything given; `since` is when they were created at the earliest."""
+
+    state: State | None = None
+    repository: str | None = None
+    pkgbase: str | None = None
+    reason: Reason | None = None
+    since: datetime | None = None
 
 
 class Requested(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,100 @@
+"""Repositories, their packages and snapshots, as a client sees them."""
+
+from pathlib import Path
+
+from quarters.model.repository import Snapshot
+from quarters.protocol.client.files import pieces
+from quarters.protocol.client.transport import Transport, below
+from quarters.protocol.resources import (
+    NewRepository,
+    PackageView,
+    Page,
+    Promotion,
+    RepositoryChange,
+    RepositoryView,
+    Rollback,
+)
+
+_ALL = "repositories"
+
+
+class Repositories:
+    """`/api/v1/repositories` and all below it."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> Page[RepositoryView]:
+        """Repositories by name."""
+        params = {"limit": limit, "cursor": cursor}
+        return await self._transport.call("GET", below(_ALL), Page[RepositoryView], params=params)
+
+    async def create(self, new: NewRepository) -> RepositoryView:
+        """Create a repository and its key; Conflict if the name is taken."""
+        return await self._transport.call("POST", below(_ALL), RepositoryView, send=new)
+
+    async def show(self, name: str) -> RepositoryView:
+        """One repository, or NotFound."""
+        return await self._transport.call("GET", below(_ALL, name), RepositoryView)
+
+    async def change(self, name: str, change: RepositoryChange) -> RepositoryView:
+        """Change what `change` names."""
+        return await self._transport.call("PATCH", below(_ALL, name), RepositoryView, send=change)
+
+    async def delete(self, name: str) -> None:
+        """Delete a repository; Conflict while something still belongs to it."""
+        await self._transport.exchange("DELETE", below(_ALL, name))
+
+    async def packages(
+        self,
+        name: str,
+        *,
+        arch: str | None = None,
+        query: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[PackageView]:
+        """What the current snapshot lists; `query` is part of a package's name."""
+        params = {"arch": arch, "query": query, "limit": limit, "cursor": cursor}
+        return await self._transport.call(
+            "GET", below(_ALL, name, "packages"), Page[PackageView], params=params
+        )
+
+    async def package(self, name: str, arch: str, pkgname: str) -> PackageView:
+        """One package of the current snapshot, or NotFound."""
+        return await self._transport.call("GET", below(_ALL, name, "packages", arch, pkgname), PackageView)
+
+    async def publish(self, name: str, file: Path) -> PackageView:
+        """Upload a package file; when this returns, clients can install it."""
+        answer = await self._transport.exchange(
+            "POST",
+            below(_ALL, name, "packages"),
+            params={"file_name": file.name},
+            body=pieces(file),
+            headers={"Content-Type": "application/octet-stream", "Content-Length": str(file.stat().st_size)},
+            wait=600,
+        )
+        return self._transport.decoded(answer, PackageView)
+
+    async def remove(self, name: str, arch: str, pkgname: str) -> Snapshot:
+        """Take a package out of the index; returns the snapshot without it."""
+        return await self._transport.call("DELETE", below(_ALL, name, "packages", arch, pkgname), Snapshot)
+
+    async def snapshots(
+        self, name: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[Snapshot]:
+        """Snapshots, newest first."""
+        params = {"limit": limit, "cursor": cursor}
+        return await self._transport.call(
+            "GET", below(_ALL, name, "snapshots"), Page[Snapshot], params=params
+        )
+
+    async def rollback(self, name: str, snapshot: int) -> Snapshot:
+        """Serve what `snapshot` held; returns the new snapshot."""
+        return await self._transport.call(
+            "POST", below(_ALL, name, "rollbacks"), Snapshot, send=Rollback(snapshot=snapshot)
+        )
+
+    async def promote(self, name: str, promotion: Promotion) -> Snapshot:
+        """List packages in another repository too; returns that repository's new snapshot."""
+        return await self._transport.call("POST", below(_ALL, name, "promotions"), Snapshot, send=promotion)

@@ -1,0 +1,39 @@
+"""Sources as a client sees them."""
+
+from quarters.model.source import Source
+from quarters.protocol.client.transport import Transport, below
+from quarters.protocol.resources import NewSource, Page, SourceChange
+
+_ALL = "sources"
+
+
+class Sources:
+    """`/api/v1/sources`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> Page[Source]:
+        """Sources by name."""
+        params = {"limit": limit, "cursor": cursor}
+        return await self._transport.call("GET", below(_ALL), Page[Source], params=params)
+
+    async def create(self, new: NewSource) -> Source:
+        """Add a source; its first sync begins at once."""
+        return await self._transport.call("POST", below(_ALL), Source, send=new)
+
+    async def show(self, name: str) -> Source:
+        """One source, or NotFound."""
+        return await self._transport.call("GET", below(_ALL, name), Source)
+
+    async def change(self, name: str, change: SourceChange) -> Source:
+        """Change what `change` names."""
+        return await self._transport.call("PATCH", below(_ALL, name), Source, send=change)
+
+    async def delete(self, name: str) -> None:
+        """Remove a source and its recipes; what was built from it stays published."""
+        await self._transport.exchange("DELETE", below(_ALL, name))
+
+    async def sync(self, name: str) -> Source:
+        """Ask for a sync now; the source's `synced_at` and `problem` tell how it went."""
+        return await self._transport.call("POST", below(_ALL, name, "sync"), Source)
