@@ -155,7 +155,6 @@ builds = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("step", Text),
     Column("builder", Text),
-    Column("lease_hash", Text),
     Column("lease_expires_at", Time),
     Column("created_at", Time, nullable=False),
     Column("started_at", Time),
@@ -195,6 +194,7 @@ attempts = Table(
     Column("build", _Id, ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("builder", Text, nullable=False),
+    Column("lease_hash", Text, nullable=False),  # SHA-256 of the token that the builder shows
     Column("started_at", Time, nullable=False),
     Column("ended_at", Time),
     Column(

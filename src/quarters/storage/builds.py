@@ -1,0 +1,154 @@
+"""Builds: how they end and begin again, and what that means for those that need them; each call belongs in a transaction."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, select, update
+
+from quarters.model.build import Build, Event, Reason, State
+from quarters.model.errors import NotFound
+from quarters.model.recipe import Recipe
+from quarters.storage import needs
+from quarters.storage.schema import artifacts, attempts, builds
+from quarters.storage.transitions import state_of, transition
+
+__all__ = [
+    "Artifact",
+    "Uploaded",
+    "cancel",
+    "fail",
+    "get",
+    "publishing",
+    "retry",
+    "skip",
+    "state_of",
+    "succeed",
+    "time_out",
+    "transition",
+]
+
+_FIELDS = msgspec.structs.fields(Build)
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of an attempt, as its builder announced it and as it was received; `version` is what it bears."""
+
+    file_name: str
+    size: int
+    sha256: str
+    version: str
+
+
+class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A build whose artifacts are all here, to be published: files of `build.attempt` in the incoming folder."""
+
+    build: Build
+    recipe: Recipe
+    path: str
+    revision: str
+    artifacts: tuple[Artifact, ...]
+
+
+def build_of(row: RowMapping) -> Build:
+    """A row of `builds` as the model has it."""
+    return msgspec.convert({field.name: row[field.name] for field in _FIELDS}, Build)
+
+
+def get(connection: Connection, build: int) -> Build:
+    """One build; NotFound if there is none of that number."""
+    row = connection.execute(select(builds).where(builds.c.id == build)).mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"There is no build {build}.")
+    return build_of(row)
+
+
+def publishing(connection: Connection) -> list[Uploaded]:
+    """The builds that wait to be published, in the order in which they ended."""
+    query = select(builds).where(builds.c.state == State.PUBLISHING).order_by(builds.c.id)
+    rows = connection.execute(query).mappings().all()
+    return [
+        Uploaded(
+            build=build_of(row),
+            recipe=msgspec.convert(row["recipe"], Recipe),
+            path=row["path"],
+            revision=row["revision"],
+            artifacts=_artifacts(connection, row["id"], row["attempt"]),
+        )
+        for row in rows
+    ]
+
+
+def succeed(connection: Connection, build: int, now: datetime, **columns: Any) -> None:
+    """A build is published: it succeeded, and what waited only for it becomes ready."""
+    _end(connection, build, Event.PUBLISHED, now, **columns)
+    needs.release_dependents(connection, build, now)
+
+
+def skip(connection: Connection, build: int, now: datetime, message: str) -> None:
+    """A build turned out to be published already; for its dependents that is as good as a success."""
+    _end(connection, build, Event.SKIP, now, message=message)
+    needs.release_dependents(connection, build, now)
+
+
+def fail(
+    connection: Connection, build: int, reason: Reason, message: str, now: datetime, **columns: Any
+) -> None:
+    """A build failed for good: it says why, and all that need it are blocked; `columns` may hold command, exit_code."""
+    _end(connection, build, Event.FAIL, now, reason=reason, message=message, **columns)
+    needs.block_dependents(connection, build, now)
+
+
+def time_out(connection: Connection, build: int, message: str, now: datetime, **columns: Any) -> None:
+    """A build took longer than it may; all that need it are blocked."""
+    _end(connection, build, Event.TIME_OUT, now, message=message, **columns)
+    needs.block_dependents(connection, build, now)
+
+
+def cancel(connection: Connection, build: int, now: datetime, message: str) -> None:
+    """A person wants a build no more; its lease, if any, is lost, and all that need it are blocked."""
+    _end_attempt(connection, build, now, "cancelled")
+    _end(connection, build, Event.CANCEL, now, message=message)
+    needs.block_dependents(connection, build, now)
+
+
+def supersede(connection: Connection, build: int, now: datetime, message: str) -> None:
+    """A newer recipe takes a build's place; the caller moves its dependents to the new build."""
+    _end_attempt(connection, build, now, "cancelled")
+    _end(connection, build, Event.SUPERSEDE, now, message=message)
+
+
+def retry(connection: Connection, build: int, now: datetime, message: str = "") -> None:
+    """A person wants a broken build tried again: it and what it blocked wait again, and are ready if they can be."""
+    transition(
+        connection, build, Event.RETRY, now,
+        reason=None, command=None, exit_code=None, message=message, not_before=None, finished_at=None,
+    )  # fmt: skip
+    needs.unblock_dependents(connection, build, now)
+    needs.settle(connection, [build], now)
+
+
+def _end(connection: Connection, build: int, event: Event, now: datetime, **columns: Any) -> None:
+    transition(
+        connection, build, event, now, finished_at=now, lease_expires_at=None, not_before=None, **columns
+    )
+
+
+def _end_attempt(connection: Connection, build: int, now: datetime, outcome: str) -> None:
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.build == build, attempts.c.ended_at.is_(None))
+        .values(ended_at=now, outcome=outcome)
+    )
+
+
+def _artifacts(connection: Connection, build: int, attempt: int) -> tuple[Artifact, ...]:
+    query = (
+        select(artifacts)
+        .where(artifacts.c.build == build, artifacts.c.attempt == attempt)
+        .order_by(artifacts.c.file_name)
+    )
+    return tuple(
+        Artifact(file_name=row.file_name, size=row.size, sha256=row.sha256, version=row.version)
+        for row in connection.execute(query)
+    )

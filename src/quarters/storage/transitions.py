@@ -1,0 +1,66 @@
+"""The only writer of `builds.state`: every change goes through the model's table, and into the event log."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from quarters.model.build import Event, State, after
+from quarters.model.errors import NotFound, StateChangeRefused
+from quarters.storage.events import record_all
+from quarters.storage.schema import builds
+
+_AT_ONCE = 1000
+"""Most ids in one statement; SQLite and PostgreSQL take some ten thousand parameters."""
+
+
+def transition(connection: Connection, build: int, event: Event, now: datetime, **columns: Any) -> State:
+    """Let `event` happen to one build and set `columns` with it; StateChangeRefused if its state does not allow it."""
+    old = state_of(connection, build)
+    return transition_all(connection, [build], old, event, now, **columns)
+
+
+def transition_all(
+    connection: Connection, ids: Collection[int], old: State, event: Event, now: datetime, **columns: Any
+) -> State:
+    """Let `event` happen to all of `ids`, which are all in the state `old`; dependents are not looked at."""
+    new = after(old, event)
+    changed: list[tuple[int, str, str, str]] = []
+    for some in chunks(sorted(ids)):
+        statement = (
+            update(builds)
+            .where(builds.c.id.in_(some), builds.c.state == old)
+            .values(state=new, **columns)
+            .returning(builds.c.id, builds.c.pkgbase, builds.c.repository, builds.c.arch)
+        )
+        rows = connection.execute(statement).all()
+        if len(rows) != len(some):
+            raise StateChangeRefused(f"A build that was to {event.replace('_', ' ')} is no longer {old}.")
+        changed += [(row.id, row.pkgbase, row.repository, row.arch) for row in rows]
+    record_all(
+        connection,
+        now,
+        f"build.{new}",
+        (
+            (str(build), {"pkgbase": pkgbase, "repository": repository, "arch": arch, "from": old})
+            for build, pkgbase, repository, arch in sorted(changed)
+        ),
+    )
+    return new
+
+
+def state_of(connection: Connection, build: int) -> State:
+    """The state of a build; NotFound if there is none of that number."""
+    state = connection.execute(select(builds.c.state).where(builds.c.id == build)).scalar_one_or_none()
+    if state is None:
+        raise NotFound(f"There is no build {build}.")
+    return State(state)
+
+
+def chunks(ids: Collection[int]) -> Iterator[Sequence[int]]:
+    """`ids` in portions that fit into one statement."""
+    rest = iter(ids)
+    while some := tuple(islice(rest, _AT_ONCE)):
+        yield some
