@@ -1,0 +1,116 @@
+"""Rows of sources: where recipes come from, what the last sync found, and whether planning has seen it."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
+
+from quarters.model.errors import Conflict, NotFound
+from quarters.model.source import Source
+from quarters.storage.schema import recipes, sources
+
+
+class Generation(msgspec.Struct, frozen=True):
+    """A source whose recipes changed since they were last planned; `number` is what to call planned."""
+
+    source: Source
+    number: int
+
+
+def _query() -> Select[Any]:
+    counts = (
+        select(
+            recipes.c.source,
+            func.count().label("recipes"),
+            func.count().filter(recipes.c.problem != "").label("unreadable"),
+        )
+        .group_by(recipes.c.source)
+        .subquery()
+    )
+    return (
+        select(
+            sources,
+            func.coalesce(counts.c.recipes, 0).label("recipes"),
+            func.coalesce(counts.c.unreadable, 0).label("unreadable"),
+        )
+        .outerjoin(counts, counts.c.source == sources.c.name)
+        .order_by(sources.c.name)
+    )
+
+
+def _source(row: Any) -> Source:
+    return Source(**{field: getattr(row, field) for field in Source.__struct_fields__})
+
+
+def listed(connection: Connection, *, after: str = "", limit: int | None = None) -> list[Source]:
+    """Sources by name, those whose name comes after `after`."""
+    return [_source(row) for row in connection.execute(_query().where(sources.c.name > after).limit(limit))]
+
+
+def get(connection: Connection, name: str) -> Source:
+    """One source, or NotFound."""
+    row = connection.execute(_query().where(sources.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no source {name!r}.")
+    return _source(row)
+
+
+def add(connection: Connection, source: Source) -> None:
+    """Insert a new source; Conflict if there is one of that name."""
+    if connection.execute(select(sources.c.name).where(sources.c.name == source.name)).first():
+        raise Conflict(f"There is already a source {source.name!r}.")
+    columns = {column.name for column in sources.c}
+    connection.execute(
+        insert(sources).values(
+            {key: value for key, value in msgspec.structs.asdict(source).items() if key in columns}
+        )
+    )
+
+
+def change(connection: Connection, name: str, **columns: Any) -> None:
+    """Set columns of one source, or NotFound."""
+    if connection.execute(update(sources).where(sources.c.name == name).values(**columns)).rowcount == 0:
+        raise NotFound(f"There is no source {name!r}.")
+
+
+def remove(connection: Connection, name: str) -> None:
+    """Delete a source with its recipes, or NotFound."""
+    connection.execute(delete(recipes).where(recipes.c.source == name))
+    if connection.execute(delete(sources).where(sources.c.name == name)).rowcount == 0:
+        raise NotFound(f"There is no source {name!r}.")
+
+
+def wanted(connection: Connection) -> dict[str, datetime]:
+    """Sources that somebody asked to sync now, and when they asked."""
+    query = select(sources.c.name, sources.c.sync_wanted_at).where(sources.c.sync_wanted_at.is_not(None))
+    return {row.name: row.sync_wanted_at for row in connection.execute(query)}
+
+
+def no_longer_wanted(connection: Connection, name: str, before: datetime) -> None:
+    """A sync that began at `before` answered every wish up to then."""
+    query = update(sources).where(sources.c.name == name, sources.c.sync_wanted_at <= before)
+    connection.execute(query.values(sync_wanted_at=None))
+
+
+def advance(connection: Connection, name: str) -> None:
+    """Its recipes changed: the next plan is to look at them."""
+    query = update(sources).where(sources.c.name == name)
+    connection.execute(query.values(generation=sources.c.generation + 1))
+
+
+def unplanned(connection: Connection) -> list[Generation]:
+    """Enabled automatic sources whose recipes changed since they were last planned."""
+    query = (
+        _query()
+        .add_columns(sources.c.generation)
+        .where(sources.c.generation > sources.c.planned_generation)
+        .where(sources.c.automatic, sources.c.enabled)
+    )
+    return [Generation(_source(row), row.generation) for row in connection.execute(query)]
+
+
+def planned(connection: Connection, name: str, generation: int) -> None:
+    """The recipes of `name` were planned as they were at `generation`; a removed source is nothing to mind."""
+    query = update(sources).where(sources.c.name == name, sources.c.planned_generation < generation)
+    connection.execute(query.values(planned_generation=generation))
