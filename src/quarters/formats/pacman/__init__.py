@@ -1,0 +1,65 @@
+"""Pacman's world: PKGBUILD metadata, `.pkg.tar` packages, `.db` indexes, and alpm's idea of a version."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from quarters.formats.pacman import dependency, index, package, srcinfo, version
+from quarters.formats.pacman.package import Limits
+from quarters.model.recipe import Dependency, Provision, Recipe
+from quarters.model.repository import PackageFile, Published
+
+__all__ = ["Limits", "Pacman"]
+
+
+class Pacman:
+    """The Format of pacman 6 and 7."""
+
+    name: str = "pacman"
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+
+    def compare(self, left: str, right: str) -> int:
+        """Order two versions as vercmp(8) does."""
+        return version.compare(left, right)
+
+    def parse_dependency(self, text: str) -> Dependency:
+        """Read one entry of `depends`; Invalid if it is none."""
+        return dependency.parse_dependency(text)
+
+    def satisfies(self, provision: Provision, dependency_: Dependency) -> bool:
+        """Whether `provision` meets `dependency_` by libalpm's rules."""
+        return dependency.satisfies(provision, dependency_)
+
+    def bumped(self, version_: str, bump: int) -> str:
+        """The version of the `bump`-th rebuild: `1.0-1` becomes `1.0-1.n`."""
+        return version.bumped(version_, bump)
+
+    def parse_recipe(self, text: str) -> Recipe:
+        """Read the text of a .SRCINFO; RecipeInvalid names the line."""
+        return srcinfo.parse_srcinfo(text)
+
+    def read_package(self, path: Path, file_name: str) -> PackageFile:
+        """Read and verify a package file from its first byte to its last; PackageInvalid says what is wrong."""
+        return package.read_package(path, file_name, self._limits)
+
+    def accepts_file_name(self, file_name: str) -> bool:
+        """Whether `file_name` has the shape `name-version-release-arch.pkg.tar[.gz|.xz|.zst]`."""
+        return package.accepts_file_name(file_name)
+
+    def index(self, repository: str, packages: Iterable[Mapping[str, str]]) -> dict[str, bytes]:
+        """`X.db.tar.gz` and `X.files.tar.gz` as repo-add writes them, without %PGPSIG% (pacman fetches the .sig)."""
+        return index.write_index(repository, packages)
+
+    def index_aliases(self, repository: str) -> dict[str, str]:
+        """`X.db` and `X.files`, the names that pacman asks for."""
+        return index.aliases(repository)
+
+    def read_index(self, data: bytes) -> list[Published]:
+        """The packages of a `.db`, however it is compressed."""
+        return index.read_index(data)
+
+    def index_url(self, server: str, repository: str, arch: str) -> str:
+        """Where pacman finds the `.db`, `server` being a Server line of pacman.conf(5)."""
+        folder = server.replace("$repo", repository).replace("$arch", arch)
+        return f"{folder.rstrip('/')}/{repository}.db"
