@@ -1,0 +1,1 @@
+"""How a builder isolates a build: one module per executor behind one protocol."""

@@ -1,0 +1,35 @@
+"""The builder's section of the configuration."""
+
+import platform
+import socket
+from pathlib import Path
+
+import msgspec
+
+
+def _machine() -> tuple[str, ...]:
+    return (platform.machine(),)
+
+
+class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a builder finds its server, what it builds for, and what a build may use."""
+
+    name: str = msgspec.field(default_factory=socket.gethostname)
+    server: str = "http://127.0.0.1:8710"
+    token: str = ""
+    """A token with the scope `builder`; better given as the file that QUARTERS_BUILDER__TOKEN_FILE names."""
+    slots: int = 1
+    """How many builds run at once."""
+    arches: tuple[str, ...] = msgspec.field(default_factory=_machine)
+    root: str = "host"
+    """`host`, made of this machine's own /usr, or a folder that pacstrap or debootstrap prepared."""
+    data: Path = Path("/var/lib/quarters/builder")
+    """Work folders and caches; nothing in it outlives the builder's interest, and it holds no token."""
+    log_limit: int = 64 << 20
+    """Bytes of log after which a build is ended."""
+    patience: float = 900.0
+    """Seconds for which a build goes on while the server does not answer."""
+    first_uid: int = 64000
+    """Builds run as this user, or, with several slots, as this and the following ones; they need not exist."""
+    cores: int = 0
+    """Processors that the builds share; 0 takes all of this machine."""
