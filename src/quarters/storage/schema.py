@@ -224,7 +224,8 @@ packages = Table(
     Column("base", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("arch", Text, nullable=False),
-    Column("info", Json, nullable=False),  # model.repository.PackageFile
+    Column("info", Json, nullable=False),  # model.repository.PackageFile without its index parts
+    Column("index_parts", Json, nullable=False),  # PackageFile.index: apart, since every publish reads all of them
     Column("added_at", Time, nullable=False),
     Column("build", _Id),
     Column("fingerprint", Text, nullable=False, server_default=""),  # of the recipe it was built from

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("arch", sa.Text(), nullable=False),
         sa.Column("info", sa.Text(), nullable=False),
+        sa.Column("index_parts", sa.Text(), nullable=False),
         sa.Column("added_at", sa.BigInteger(), nullable=False),
         sa.Column("build", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("fingerprint", sa.Text(), server_default="", nullable=False),

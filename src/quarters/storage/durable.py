@@ -1,0 +1,42 @@
+"""Files that survive a power cut, and full disks told apart from other trouble."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from quarters.model.errors import StorageFull
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def write(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Create `path` with `data` and bring it to the disk; its folder still has to be synced."""
+    with full_disk_told(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def sync(path: Path) -> None:
+    """Bring a file's content or a folder's entries to the disk."""
+    with full_disk_told(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def full_disk_told(path: Path) -> Iterator[None]:
+    """Turn the system's "no space left" into StorageFull that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull(f"There is no space left in {path.parent}; free some, it goes on by itself.") from error
+        raise

@@ -1,0 +1,64 @@
+"""Package files by content: each is kept once under its sha256, however many repositories and snapshots list it."""
+
+import os
+import shutil
+from pathlib import Path
+from tempfile import mkstemp
+
+from quarters.storage import durable
+
+_UNFINISHED = ".new-"
+
+
+class PackageFiles:
+    """A folder of files named by their sha256, in subfolders of its first two digits; a file in it never changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, sha256: str) -> Path:
+        """Where the file is, or would be."""
+        return self._folder / sha256[:2] / sha256
+
+    def add(self, source: Path, sha256: str) -> None:
+        """Keep the file at `source`, whose content was verified to have `sha256`; once this returns it survives a power cut.
+
+        On the same file system nothing is copied: `source` becomes a second name that the caller may remove.
+        Raises StorageFull. What is there already stays as it is.
+        """
+        target = self.path(sha256)
+        with durable.full_disk_told(target):
+            if not target.parent.is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                durable.sync(self._folder)
+            if not target.exists():
+                durable.sync(source)
+                self._place(source, target)
+            # Also where it was there: whoever put it there may have been killed before this.
+            durable.sync(target.parent)
+
+    def sweep(self) -> None:
+        """Remove what a killed process left unfinished."""
+        for path in self._folder.glob(f"*/{_UNFINISHED}*"):
+            path.unlink(missing_ok=True)
+
+    def _place(self, source: Path, target: Path) -> None:
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            return
+        except OSError:  # another file system, or one without hard links
+            self._copy(source, target)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        descriptor, name = mkstemp(dir=target.parent, prefix=_UNFINISHED)
+        unfinished = Path(name)
+        try:
+            with source.open("rb") as read, open(descriptor, "wb") as file:
+                shutil.copyfileobj(read, file, 1 << 20)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.chmod(0o644)
+            unfinished.rename(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
