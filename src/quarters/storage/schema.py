@@ -85,6 +85,7 @@ upstream_packages = Table(
     Column("arch", Text, primary_key=True),
     Column("etag", Text, nullable=False, server_default=""),  # Last-Modified of the index that was read
     Column("packages", Json, nullable=False),  # list of model.repository.Published
+    Column("changed_at", Time),  # when that list was last another one
     Column("problem", Text, nullable=False, server_default=""),
 )
 
@@ -130,6 +131,7 @@ requests = Table(
     Column("created_at", Time, nullable=False),
     Column("packages", Json, nullable=False),
     Column("problems", Json, nullable=False),
+    Column("planned_at", Time, nullable=False),  # the problems are those of then
 )
 
 builds = Table(
@@ -152,6 +154,10 @@ builds = Table(
     Column("packager", Text, nullable=False),
     Column("bump", Integer, nullable=False, server_default="0"),
     Column("priority", Integer, nullable=False, server_default="0"),
+    Column(
+        "chain", Integer, nullable=False, server_default="0"
+    ),  # length of the longest chain that waits for it
+    Column("forgiven", Integer, nullable=False, server_default="0"),  # attempts before a person's retry
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("step", Text),
     Column("builder", Text),
@@ -225,7 +231,9 @@ packages = Table(
     Column("version", Text, nullable=False),
     Column("arch", Text, nullable=False),
     Column("info", Json, nullable=False),  # model.repository.PackageFile without its index parts
-    Column("index_parts", Json, nullable=False),  # PackageFile.index: apart, since every publish reads all of them
+    Column(
+        "index_parts", Json, nullable=False
+    ),  # PackageFile.index: apart, since every publish reads all of them
     Column("added_at", Time, nullable=False),
     Column("build", _Id),
     Column("fingerprint", Text, nullable=False, server_default=""),  # of the recipe it was built from

@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("packages", sa.Text(), nullable=False),
         sa.Column("problems", sa.Text(), nullable=False),
+        sa.Column("planned_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
@@ -97,6 +98,8 @@ def upgrade() -> None:
         sa.Column("packager", sa.Text(), nullable=False),
         sa.Column("bump", sa.Integer(), server_default="0", nullable=False),
         sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("chain", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("forgiven", sa.Integer(), server_default="0", nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("step", sa.Text(), nullable=True),
         sa.Column("builder", sa.Text(), nullable=True),
@@ -202,6 +205,7 @@ def upgrade() -> None:
         sa.Column("arch", sa.Text(), nullable=False),
         sa.Column("etag", sa.Text(), server_default="", nullable=False),
         sa.Column("packages", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=True),
         sa.Column("problem", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("repository", "upstream", "arch"),
