@@ -21,3 +21,5 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     recipes: int = 0
     unreadable: int = 0
     """How many of its recipes cannot be read."""
+    pending: bool = False
+    """Whether a sync, or the planning of what the last sync brought, is still to come."""

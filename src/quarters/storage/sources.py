@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
 
 from quarters.model.errors import Conflict, NotFound
 from quarters.model.source import Source
@@ -28,9 +28,14 @@ def _query() -> Select[Any]:
         .group_by(recipes.c.source)
         .subquery()
     )
+    to_plan = and_(sources.c.automatic, sources.c.generation > sources.c.planned_generation)
+    to_sync = or_(
+        sources.c.sync_wanted_at.is_not(None), and_(sources.c.synced_at.is_(None), sources.c.problem == "")
+    )
     return (
         select(
             sources,
+            and_(sources.c.enabled, or_(to_plan, to_sync)).label("pending"),
             func.coalesce(counts.c.recipes, 0).label("recipes"),
             func.coalesce(counts.c.unreadable, 0).label("unreadable"),
         )
