@@ -154,6 +154,9 @@ class BuildFilter(msgspec.Struct, frozen=True, kw_only=True):
     pkgbase: str | None = None
     reason: Reason | None = None
     since: datetime | None = None
+    arch: str | None = None
+    requester: str | None = None
+    builder: str | None = None
 
 
 class Requested(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
 
-from quarters.model.build import Build, Event, Reason, State
-from quarters.model.errors import NotFound
+from quarters.model.build import OPEN, Build, Event, Reason, State
+from quarters.model.errors import Conflict, NotFound
 from quarters.model.recipe import Recipe
+from quarters.protocol.resources import BuildFilter
 from quarters.storage import needs
 from quarters.storage.schema import artifacts, attempts, builds
 from quarters.storage.transitions import state_of, transition
@@ -16,14 +17,18 @@ from quarters.storage.transitions import state_of, transition
 __all__ = [
     "Artifact",
     "Uploaded",
+    "build_of",
     "cancel",
     "fail",
     "get",
+    "listed",
+    "open_build",
     "publishing",
     "retry",
     "skip",
     "state_of",
     "succeed",
+    "supersede",
     "time_out",
     "transition",
 ]
@@ -61,6 +66,34 @@ def get(connection: Connection, build: int) -> Build:
     if row is None:
         raise NotFound(f"There is no build {build}.")
     return build_of(row)
+
+
+def open_build(connection: Connection, build: Build) -> int | None:
+    """The unfinished build of the same recipe for the same repository and architecture, if there is one."""
+    query = select(builds.c.id).where(
+        builds.c.repository == build.repository,
+        builds.c.pkgbase == build.pkgbase,
+        builds.c.arch == build.arch,
+        builds.c.state.in_(sorted(OPEN)),
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+def listed(
+    connection: Connection, which: BuildFilter, *, before: int | None = None, limit: int = 100
+) -> list[Build]:
+    """Builds that match, newest first, those with a number below `before`."""
+    conditions: list[ColumnElement[bool]] = [
+        builds.c[name] == value
+        for name in ("state", "repository", "pkgbase", "reason", "arch", "requester", "builder")
+        if (value := getattr(which, name)) is not None
+    ]
+    if which.since is not None:
+        conditions.append(builds.c.created_at >= which.since)
+    if before is not None:
+        conditions.append(builds.c.id < before)
+    query = select(builds).where(*conditions).order_by(builds.c.id.desc()).limit(limit)
+    return [build_of(row) for row in connection.execute(query).mappings()]
 
 
 def publishing(connection: Connection) -> list[Uploaded]:
@@ -118,11 +151,19 @@ def supersede(connection: Connection, build: int, now: datetime, message: str) -
     _end(connection, build, Event.SUPERSEDE, now, message=message)
 
 
-def retry(connection: Connection, build: int, now: datetime, message: str = "") -> None:
-    """A person wants a broken build tried again: it and what it blocked wait again, and are ready if they can be."""
+def retry(connection: Connection, build: int, now: datetime) -> None:
+    """A person wants a broken build tried again: it and what it blocked wait again, and are ready if they can be.
+
+    Conflict if another build has taken its place in the queue.
+    """
+    one = get(connection, build)
+    other = open_build(connection, one)
+    if other is not None and other != build:
+        raise Conflict(f"Build {other} of {one.pkgbase} is already queued; look at that one.")
     transition(
         connection, build, Event.RETRY, now,
-        reason=None, command=None, exit_code=None, message=message, not_before=None, finished_at=None,
+        forgiven=one.attempt, not_before=None, finished_at=None,
+        step=None, reason=None, command=None, exit_code=None, message="",
     )  # fmt: skip
     needs.unblock_dependents(connection, build, now)
     needs.settle(connection, [build], now)

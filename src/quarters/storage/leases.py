@@ -1,0 +1,188 @@
+"""Leases: which builder works on which attempt of a build, until when, and how far it is."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+
+from quarters.model.build import Build, Event, Reason, State, StepRecord
+from quarters.model.builder import Lease
+from quarters.model.errors import LeaseLost
+from quarters.model.recipe import Recipe
+from quarters.model.repository import Repository
+from quarters.planning.assignment import Ready
+from quarters.protocol.builds import LeaseKey
+from quarters.storage.builds import build_of
+from quarters.storage.events import record
+from quarters.storage.schema import attempts, builds, repositories
+from quarters.storage.transitions import transition
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """The attempt that a lease is for; `outcome` is "" until the attempt has ended."""
+
+    build: Build
+    forgiven: int
+    """Attempts before a person asked for another try."""
+    outcome: str
+    format: str
+    """Of the repository that the build is for."""
+
+    @property
+    def tries(self) -> int:
+        """The number of this attempt since the build was queued or last retried by a person, from 1."""
+        return self.build.attempt - self.forgiven
+
+
+def next_ready(
+    connection: Connection, arches: Collection[str], now: datetime, limit: int
+) -> tuple[list[Ready], datetime | None]:
+    """The most urgent builds that may be claimed, and when the next one that waits out a backoff may be."""
+    ready = and_(builds.c.state == State.READY, builds.c.arch.in_(sorted(arches)))
+    query = (
+        select(builds, attempts.c.builder.label("lost_by"))
+        .outerjoin(
+            attempts,
+            and_(
+                attempts.c.build == builds.c.id,
+                attempts.c.number == builds.c.attempt,
+                attempts.c.outcome == "lost",
+            ),
+        )
+        .where(ready, or_(builds.c.not_before.is_(None), builds.c.not_before <= now))
+        .order_by(builds.c.priority.desc(), builds.c.chain.desc(), builds.c.created_at, builds.c.id)
+        .limit(limit)
+    )
+    found = [
+        Ready(build=build_of(row), path=row["chain"], lost_by=row["lost_by"])
+        for row in connection.execute(query).mappings()
+    ]
+    later = select(func.min(builds.c.not_before)).where(ready, builds.c.not_before > now)
+    return found, connection.execute(later).scalar()
+
+
+def grant(connection: Connection, build: int, builder: str, lease: Lease, now: datetime) -> None:
+    """Give a ready build to `builder`; the lease's token is kept as a hash only."""
+    transition(
+        connection, build, Event.CLAIM, now,
+        attempt=lease.attempt, builder=builder, lease_expires_at=lease.expires_at, started_at=now, finished_at=None,
+        step=None, not_before=None, reason=None, command=None, exit_code=None, message="",
+    )  # fmt: skip
+    connection.execute(
+        insert(attempts).values(
+            build=build,
+            number=lease.attempt,
+            builder=builder,
+            lease_hash=_hash(lease.token),
+            started_at=now,
+            steps=[],
+        )
+    )
+
+
+def details(connection: Connection, build: int) -> tuple[Recipe, Repository, int]:
+    """A build's recipe as it was planned, its repository, and the number of the snapshot that this serves."""
+    row = connection.execute(
+        select(builds.c.recipe, repositories.c.settings, repositories.c.current)
+        .join(repositories, repositories.c.name == builds.c.repository)
+        .where(builds.c.id == build)
+    ).one()
+    return msgspec.convert(row.recipe, Recipe), msgspec.convert(row.settings, Repository), row.current
+
+
+def held(connection: Connection, key: LeaseKey) -> Held:
+    """The attempt that `key` was given out for, whatever became of it; LeaseLost if it never was."""
+    row = (
+        connection.execute(
+            select(builds, attempts.c.outcome, repositories.c.settings)
+            .join(attempts, attempts.c.build == builds.c.id)
+            .join(repositories, repositories.c.name == builds.c.repository)
+            .where(
+                builds.c.id == key.build,
+                attempts.c.number == key.attempt,
+                attempts.c.lease_hash == _hash(key.lease),
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise LeaseLost()
+    return Held(
+        build=build_of(row),
+        forgiven=row["forgiven"],
+        outcome=row["outcome"],
+        format=msgspec.convert(row["settings"], Repository).format,
+    )
+
+
+def standing(connection: Connection, key: LeaseKey) -> Held:
+    """The attempt that `key` is for, if its lease still stands; LeaseLost if not."""
+    found = held(connection, key)
+    if found.outcome or found.build.state is not State.RUNNING or found.build.attempt != key.attempt:
+        raise LeaseLost()
+    return found
+
+
+def renew(
+    connection: Connection, key: LeaseKey, steps: Sequence[StepRecord], expires_at: datetime, now: datetime
+) -> None:
+    """Let the lease of a running attempt last until `expires_at`, and note how far it is."""
+    found = standing(connection, key)
+    note_steps(connection, found.build, steps, now)
+    connection.execute(update(builds).where(builds.c.id == key.build).values(lease_expires_at=expires_at))
+
+
+def note_steps(connection: Connection, build: Build, steps: Sequence[StepRecord], now: datetime) -> None:
+    """Store the steps of a build's current attempt; a new step is an event."""
+    if not steps:
+        return
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.build == build.id, attempts.c.number == build.attempt)
+        .values(steps=list(steps))
+    )
+    step = steps[-1].step
+    if step != build.step:
+        connection.execute(update(builds).where(builds.c.id == build.id).values(step=step))
+        data: dict[str, str | int | None] = {
+            "step": step, "attempt": build.attempt, "builder": build.builder,
+            "pkgbase": build.pkgbase, "repository": build.repository, "arch": build.arch,
+        }  # fmt: skip
+        record(connection, now, "build.step", str(build.id), data)
+
+
+def end_attempt(
+    connection: Connection, build: Build, outcome: str, now: datetime, reason: Reason | None = None
+) -> None:
+    """Note how the current attempt of `build` ended."""
+    connection.execute(
+        update(attempts)
+        .where(attempts.c.build == build.id, attempts.c.number == build.attempt)
+        .values(ended_at=now, outcome=outcome, reason=reason)
+    )
+
+
+def expired(connection: Connection, now: datetime) -> list[tuple[Build, int]]:
+    """Running builds whose lease ran out, with the number of attempts that are forgiven."""
+    query = select(builds).where(builds.c.state == State.RUNNING, builds.c.lease_expires_at < now)
+    return [(build_of(row), row["forgiven"]) for row in connection.execute(query).mappings()]
+
+
+def current_attempts(connection: Connection) -> set[tuple[int, int]]:
+    """The attempts (build, number) whose uploads are still needed: running, or being published."""
+    states = [State.RUNNING, State.PUBLISHING]
+    query = select(builds.c.id, builds.c.attempt).where(builds.c.state.in_(states))
+    return {(row.id, row.attempt) for row in connection.execute(query)}
+
+
+def steps_of(connection: Connection, build: int, attempt: int) -> tuple[StepRecord, ...]:
+    """The steps of one attempt so far."""
+    query = select(attempts.c.steps).where(attempts.c.build == build, attempts.c.number == attempt)
+    return msgspec.convert(connection.execute(query).scalar() or [], tuple[StepRecord, ...])
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,150 @@
+"""Artifacts on their way in: files of an attempt that may arrive in parts, and the rows that say which are whole."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Collection
+from io import FileIO
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from quarters.model.errors import Invalid, StorageFull
+from quarters.protocol.builds import ArtifactDigest
+from quarters.storage.durable import full_disk_told, sync
+from quarters.storage.schema import artifacts
+
+_PIECE = 1 << 20
+"""Bytes that are gathered before they are written."""
+
+
+class Incoming:
+    """`<folder>/<build>/<attempt>/<file>`: what builders upload, until it is published or given up."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, build: int, attempt: int, file_name: str) -> Path:
+        """Where an artifact is; `file_name` was checked by the package format."""
+        return self._folder / str(build) / str(attempt) / file_name
+
+    def size(self, build: int, attempt: int, file_name: str) -> int:
+        """How many bytes of it have arrived."""
+        try:
+            return self.path(build, attempt, file_name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    async def receive(self, path: Path, size: int, offset: int, chunks: AsyncIterator[bytes]) -> int:
+        """Write what arrives from `offset` on, in constant memory, and return how much is there now.
+
+        Invalid if it is more than the announced `size`; StorageFull if the disk cannot take it.
+        """
+        file = await asyncio.to_thread(_open, path, size, offset)
+        with file:
+            at = offset
+            gathered = bytearray()
+            async for chunk in chunks:
+                at += len(chunk)
+                if at > size:
+                    raise Invalid(f"{path.name} was announced with {size} bytes, and more arrived.")
+                gathered += chunk
+                if len(gathered) >= _PIECE:
+                    await asyncio.to_thread(_append, file, path, bytes(gathered))
+                    gathered.clear()
+            await asyncio.to_thread(_append, file, path, bytes(gathered))
+        return at
+
+    async def is_whole(self, path: Path, digest: ArtifactDigest) -> bool:
+        """Whether the file is what was announced, and is on the disk for good."""
+        return await asyncio.to_thread(self._is_whole, path, digest)
+
+    def _is_whole(self, path: Path, digest: ArtifactDigest) -> bool:
+        try:
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size != digest.size:
+                    return False
+                if hashlib.file_digest(file, "sha256").hexdigest() != digest.sha256:
+                    return False
+                with full_disk_told(path):
+                    os.fsync(file.fileno())
+        except FileNotFoundError:
+            return False
+        for folder in (path.parent, path.parent.parent, self._folder):
+            sync(folder)
+        return True
+
+    def sweep(self, keep: Collection[tuple[int, int]]) -> None:
+        """Remove what was uploaded for attempts (build, number) other than `keep`."""
+        if not self._folder.is_dir():
+            return
+        builds = {build for build, _ in keep}
+        for folder in self._folder.iterdir():
+            if not folder.name.isdigit():
+                continue
+            if int(folder.name) not in builds:
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            for attempt in folder.iterdir():
+                if attempt.name.isdigit() and (int(folder.name), int(attempt.name)) not in keep:
+                    shutil.rmtree(attempt, ignore_errors=True)
+
+
+def put(connection: Connection, build: int, attempt: int, digest: ArtifactDigest) -> None:
+    """Note that an artifact is here whole."""
+    forget(connection, build, attempt, digest.file_name)
+    connection.execute(
+        insert(artifacts).values(
+            build=build,
+            attempt=attempt,
+            file_name=digest.file_name,
+            size=digest.size,
+            sha256=digest.sha256,
+            version="",
+        )
+    )
+
+
+def forget(connection: Connection, build: int, attempt: int, file_name: str) -> None:
+    """An artifact is to be sent anew."""
+    connection.execute(
+        delete(artifacts).where(
+            artifacts.c.build == build, artifacts.c.attempt == attempt, artifacts.c.file_name == file_name
+        )
+    )
+
+
+def whole(connection: Connection, build: int, attempt: int) -> dict[str, ArtifactDigest]:
+    """The artifacts of an attempt that are here whole, by file name."""
+    query = select(artifacts).where(artifacts.c.build == build, artifacts.c.attempt == attempt)
+    return {
+        row.file_name: ArtifactDigest(file_name=row.file_name, size=row.size, sha256=row.sha256)
+        for row in connection.execute(query)
+    }
+
+
+def settle(connection: Connection, build: int, attempt: int, names: Collection[str], version: str) -> None:
+    """The attempt made these artifacts, which bear `version`; others that were sent do not count."""
+    of_attempt = (artifacts.c.build == build, artifacts.c.attempt == attempt)
+    connection.execute(delete(artifacts).where(*of_attempt, artifacts.c.file_name.not_in(sorted(names))))
+    connection.execute(update(artifacts).where(*of_attempt).values(version=version))
+
+
+def _open(path: Path, size: int, offset: int) -> FileIO:
+    with full_disk_told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(path.parent).free < size - offset:
+            raise StorageFull(f"{path.name} takes {size - offset} more bytes, and the server's disk has not.")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        file = FileIO(descriptor, "w")
+        file.truncate(offset)
+        file.seek(offset)
+    return file
+
+
+def _append(file: FileIO, path: Path, data: bytes) -> None:
+    view = memoryview(data)
+    with full_disk_told(path):
+        while view:
+            view = view[file.write(view) :]
