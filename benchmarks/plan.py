@@ -1,0 +1,134 @@
+"""How long it takes to parse a real distribution's recipes and to plan all of them: `python -m benchmarks.plan`."""
+
+import gc
+import random
+import sys
+from collections.abc import Callable, Mapping
+from statistics import median
+from time import perf_counter
+from typing import TypeVar
+
+from benchmarks.corpus import FOLDER, read_srcinfos
+from benchmarks.table import Row, show
+from quarters.formats.pacman import Pacman
+from quarters.model.errors import RecipeInvalid
+from quarters.model.recipe import Dependency, Need, NeedKind, Offer, Output, Provision, Recipe
+from quarters.model.repository import Published
+from quarters.planning.catalog import Candidate, Catalog
+from quarters.planning.matching import Matcher
+from quarters.planning.outdated import outdated
+from quarters.planning.plan import Plan, plan
+from quarters.planning.resolve import resolve
+
+ARCH = "x86_64"
+ROUNDS = 5
+T = TypeVar("T")
+
+
+def rows() -> list[Row]:
+    """Medians of five rounds; nothing is kept from one round to the next, indexes included."""
+    texts = read_srcinfos()
+    format = Pacman()
+    parse_time, recipes = _timed(lambda: parse(texts, format))
+    upstream = outside(recipes)
+    plan_time, planned = _timed(lambda: plan_all(recipes, upstream, format))
+    large, packages = distribution(15_000)
+    large_time, large_plan = _timed(lambda: plan_all(large, packages, format))
+    return [
+        Row(f"parse {len(texts):,} .SRCINFO", parse_time, "s", goal="< 3 s", met=parse_time < 3),
+        Row(f"plan {len(recipes):,} recipes", plan_time, "s", goal="< 0.5 s", met=plan_time < 0.5),
+        Row("edges between them", edges(recipes, upstream, format), ""),
+        Row("of them can be built", len(planned.builds), ""),
+        Row(f"plan {len(large):,} made-up recipes", large_time, "s", goal="< 2 s", met=large_time < 2),
+        Row("edges between them", sum(len(build.needs) for build in large_plan.builds), ""),
+    ]
+
+
+def parse(texts: Mapping[str, str], format: Pacman) -> dict[str, Recipe]:
+    """The recipes by folder: some folders of the corpus share a pkgbase; what cannot be read is left out."""
+    found = {}
+    for folder, text in texts.items():
+        try:
+            found[folder] = format.parse_recipe(text)
+        except RecipeInvalid:
+            continue
+    return found
+
+
+def outside(recipes: Mapping[str, Recipe]) -> tuple[Published, ...]:
+    """An upstream that has, in every version asked for, each package that no recipe of another folder can stand in for."""
+    makers: dict[str, set[str]] = {}
+    for folder, recipe in recipes.items():
+        for output in recipe.outputs:
+            for provision in recipe.provisions(output, ARCH):
+                makers.setdefault(provision.name, set()).add(folder)
+    wanted: dict[str, set[str]] = {}
+    for folder, recipe in recipes.items():
+        for need in recipe.needs_for(ARCH, checks=True):
+            name = need.dependency.name
+            if not makers.get(name, set()) - {folder}:
+                wanted.setdefault(name, set()).add(need.dependency.version or "0")
+    return tuple(
+        Published(
+            name=name, version="0-1", provides=tuple(Provision(name, version) for version in sorted(versions))
+        )
+        for name, versions in sorted(wanted.items())
+    )
+
+
+def distribution(size: int) -> tuple[dict[str, Recipe], tuple[Published, ...]]:
+    """Made-up recipes that need some six others each, and as many packages upstream of which each needs two."""
+    chance = random.Random(1)
+    recipes = {}
+    for number in range(size):
+        needed = {f"p{chance.randrange(number)}" for _ in range(6)} if number else set()
+        needed |= {f"u{chance.randrange(size)}" for _ in range(2)}
+        recipes[f"p{number}"] = Recipe(
+            pkgbase=f"p{number}",
+            version=f"1.{number}-1",
+            arches=(ARCH,),
+            outputs=(Output(f"p{number}", (ARCH,), offers=(Offer(Provision(f"libp{number}.so")),)),),
+            needs=tuple(Need(Dependency(name), NeedKind.DEPENDS) for name in sorted(needed)),
+        )
+    packages = (
+        Published(name=f"u{number}", version="1-1", provides=(Provision(f"libu{number}.so", "1-64"),))
+        for number in range(size)
+    )
+    return recipes, tuple(packages)
+
+
+def plan_all(recipes: Mapping[str, Recipe], upstream: tuple[Published, ...], format: Pacman) -> Plan:
+    """Plan every recipe from an empty repository."""
+    catalog = catalog_of(recipes, upstream)
+    return plan(outdated(catalog, format), catalog, format)
+
+
+def edges(recipes: Mapping[str, Recipe], upstream: tuple[Published, ...], format: Pacman) -> int:
+    """How many pairs of recipes need each other, those included that cannot be built in the end."""
+    catalog = catalog_of(recipes, upstream)
+    found = resolve(recipes, catalog, Matcher(catalog, format), format).edges
+    return sum(len({edge.pkgbase for edge in needs}) for needs in found.values())
+
+
+def catalog_of(recipes: Mapping[str, Recipe], upstream: tuple[Published, ...]) -> Catalog:
+    """A repository that is empty as yet."""
+    candidates = {folder: Candidate(recipe, "corpus", "") for folder, recipe in recipes.items()}
+    return Catalog(repository="corpus", arch=ARCH, recipes=candidates, upstream=upstream)
+
+
+def _timed(work: Callable[[], T]) -> tuple[float, T]:
+    times = []
+    results: list[T] = []
+    for _ in range(ROUNDS):
+        results.clear()
+        gc.collect()
+        began = perf_counter()
+        results.append(work())
+        times.append(perf_counter() - began)
+    return median(times), results[0]
+
+
+if __name__ == "__main__":
+    if not FOLDER.is_dir():
+        sys.exit(f"The corpus of real recipes is not beside the checkout: {FOLDER}")
+    show(rows())
