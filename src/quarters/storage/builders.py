@@ -28,6 +28,14 @@ def introduce(connection: Connection, builder: Builder) -> Builder:
     return builder
 
 
+def is_known(connection: Connection, builder: Builder, since: datetime) -> bool:
+    """Whether a builder gave a sign of life since then and says nothing new about itself."""
+    row = connection.execute(select(builders).where(builders.c.name == builder.name)).mappings().one_or_none()
+    if row is None or row["last_seen"] < since:
+        return False
+    return msgspec.structs.replace(_builder(row), state=builder.state, last_seen=builder.last_seen) == builder
+
+
 def seen(connection: Connection, name: str, now: datetime) -> None:
     """A builder gave a sign of life."""
     connection.execute(update(builders).where(builders.c.name == name).values(last_seen=now))

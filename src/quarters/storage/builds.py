@@ -151,7 +151,7 @@ def supersede(connection: Connection, build: int, now: datetime, message: str) -
     _end(connection, build, Event.SUPERSEDE, now, message=message)
 
 
-def retry(connection: Connection, build: int, now: datetime) -> None:
+def retry(connection: Connection, build: int, now: datetime, who: str) -> None:
     """A person wants a broken build tried again: it and what it blocked wait again, and are ready if they can be.
 
     Conflict if another build has taken its place in the queue.
@@ -163,7 +163,7 @@ def retry(connection: Connection, build: int, now: datetime) -> None:
     transition(
         connection, build, Event.RETRY, now,
         forgiven=one.attempt, not_before=None, finished_at=None,
-        step=None, reason=None, command=None, exit_code=None, message="",
+        step=None, reason=None, command=None, exit_code=None, message=f"Tried again by {who}.",
     )  # fmt: skip
     needs.unblock_dependents(connection, build, now)
     needs.settle(connection, [build], now)

@@ -36,6 +36,14 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
         return self.build.attempt - self.forgiven
 
 
+class RecipePlace(msgspec.Struct, frozen=True):
+    """Where a build's recipe is: a folder in a revision of a source."""
+
+    source: str
+    path: str
+    revision: str
+
+
 def next_ready(
     connection: Connection, arches: Collection[str], now: datetime, limit: int
 ) -> tuple[list[Ready], datetime | None]:
@@ -124,6 +132,15 @@ def standing(connection: Connection, key: LeaseKey) -> Held:
     if found.outcome or found.build.state is not State.RUNNING or found.build.attempt != key.attempt:
         raise LeaseLost()
     return found
+
+
+def recipe_place(connection: Connection, key: LeaseKey) -> RecipePlace:
+    """Where the recipe of a leased build is; LeaseLost if the lease does not stand."""
+    standing(connection, key)
+    row = connection.execute(
+        select(builds.c.source, builds.c.path, builds.c.revision).where(builds.c.id == key.build)
+    ).one()
+    return RecipePlace(row.source, row.path, row.revision)
 
 
 def renew(

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, and_, delete, exists, insert, select, update
 
 from quarters.model.build import BROKEN, SATISFIED, Event, State
 from quarters.model.recipe import NeedKind
+from quarters.protocol.resources import Prerequisite
 from quarters.storage.schema import build_needs, builds
 from quarters.storage.transitions import chunks, transition_all
 
@@ -17,6 +18,32 @@ _OVER = SATISFIED | {State.SUPERSEDED}
 """States that nothing leads out of."""
 
 _needed = builds.alias("needed")
+
+
+def of(connection: Connection, build: int) -> list[Prerequisite]:
+    """What `build` needs, by number."""
+    query = (
+        select(
+            build_needs.c.needs,
+            build_needs.c.dependency,
+            build_needs.c.kind,
+            builds.c.pkgbase,
+            builds.c.state,
+        )
+        .join(builds, builds.c.id == build_needs.c.needs)
+        .where(build_needs.c.build == build)
+        .order_by(builds.c.id)
+    )
+    return [
+        Prerequisite(
+            build=row.needs,
+            pkgbase=row.pkgbase,
+            state=State(row.state),
+            dependency=row.dependency,
+            kind=NeedKind(row.kind),
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def add(connection: Connection, edges: Iterable[Edge]) -> None:
@@ -30,20 +57,19 @@ def add(connection: Connection, edges: Iterable[Edge]) -> None:
 
 
 def settle(connection: Connection, ids: Collection[int], now: datetime) -> None:
-    """Bring waiting builds to where their prerequisites let them be: ready, blocked, or still waiting."""
-    for some in chunks(sorted(ids)):
-        broken = connection.execute(
-            select(_needed.c.id)
-            .distinct()
-            .join(build_needs, build_needs.c.needs == _needed.c.id)
-            .join(builds, builds.c.id == build_needs.c.build)
-            .where(
-                builds.c.id.in_(some), builds.c.state == State.WAITING, _needed.c.state.in_(sorted(BROKEN))
-            )
-        ).scalars()
-        for prerequisite in sorted(broken):
-            block_dependents(connection, prerequisite, now)
-        _release(connection, some, now)
+    """Bring waiting and blocked builds to where their prerequisites let them be: ready, blocked or waiting."""
+    for state in (State.BLOCKED, State.WAITING):
+        mine = _in_state(connection, ids, state)
+        broken = _broken_prerequisites(connection, mine)
+        if state is State.WAITING:
+            for prerequisite in sorted(set(broken.values())):
+                block_dependents(connection, prerequisite, now)
+        else:
+            freed = [build for build in mine if build not in broken]
+            transition_all(connection, freed, State.BLOCKED, Event.UNBLOCK, now, message="")
+            for build in freed:
+                unblock_dependents(connection, build, now)
+    _release(connection, ids, now)
 
 
 def release_dependents(connection: Connection, build: int, now: datetime) -> None:
@@ -119,6 +145,14 @@ def _dependents(connection: Connection, ids: Collection[int], state: State) -> l
             .where(build_needs.c.needs.in_(some), builds.c.state == state)
         )
         found.update(connection.execute(query).scalars())
+    return sorted(found)
+
+
+def _in_state(connection: Connection, ids: Collection[int], state: State) -> list[int]:
+    found: list[int] = []
+    for some in chunks(sorted(ids)):
+        query = select(builds.c.id).where(builds.c.id.in_(some), builds.c.state == state)
+        found += connection.execute(query).scalars()
     return sorted(found)
 
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
@@ -75,20 +76,25 @@ class Incoming:
             sync(folder)
         return True
 
-    def sweep(self, keep: Collection[tuple[int, int]]) -> None:
-        """Remove what was uploaded for attempts (build, number) other than `keep`."""
-        if not self._folder.is_dir():
-            return
-        builds = {build for build, _ in keep}
-        for folder in self._folder.iterdir():
-            if not folder.name.isdigit():
-                continue
-            if int(folder.name) not in builds:
-                shutil.rmtree(folder, ignore_errors=True)
-                continue
-            for attempt in folder.iterdir():
-                if attempt.name.isdigit() and (int(folder.name), int(attempt.name)) not in keep:
-                    shutil.rmtree(attempt, ignore_errors=True)
+    def attempts(self) -> set[tuple[int, int]]:
+        """The attempts (build, number) that something was uploaded for."""
+        return {
+            (int(build.name), int(attempt.name))
+            for build in _numbered(self._folder)
+            for attempt in _numbered(build)
+        }
+
+    def remove(self, attempts: Collection[tuple[int, int]]) -> None:
+        """Remove what was uploaded for these attempts."""
+        for build, attempt in attempts:
+            folder = self._folder / str(build) / str(attempt)
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                folder.parent.rmdir()  # unless another attempt is in it
+
+
+def _numbered(folder: Path) -> list[Path]:
+    return [entry for entry in folder.iterdir() if entry.name.isdigit()] if folder.is_dir() else []
 
 
 def put(connection: Connection, build: int, attempt: int, digest: ArtifactDigest) -> None:

@@ -1,0 +1,104 @@
+"""What the end of an attempt means for its build: published, tried again, or over."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from quarters.model.build import Build, Event, Outcome, Reason
+from quarters.model.errors import Conflict
+from quarters.planning.retries import retry_at
+from quarters.protocol.builds import ArtifactDigest, Finish, LeaseKey
+from quarters.storage import builds, leases, uploads
+from quarters.storage.events import record
+from quarters.storage.transitions import transition
+
+
+class Failure(NamedTuple):
+    """Why an attempt failed."""
+
+    reason: Reason
+    message: str
+    command: str | None = None
+    exit_code: int | None = None
+
+
+def finish(connection: Connection, key: LeaseKey, said: Finish, now: datetime) -> None:
+    """Take a builder's word for how its attempt ended; saying the same again does no harm.
+
+    Conflict if artifacts are missing, LeaseLost if the attempt was given up meanwhile.
+    """
+    held = leases.held(connection, key)
+    if held.outcome == said.outcome:
+        return
+    leases.standing(connection, key)
+    build = held.build
+    if said.outcome is Outcome.BUILT:
+        _require_whole(connection, key, said)
+    leases.note_steps(connection, build, said.steps, now)
+    leases.end_attempt(connection, build, said.outcome, now, said.reason)
+    match said.outcome:
+        case Outcome.BUILT:
+            names = {artifact.file_name for artifact in said.artifacts}
+            uploads.settle(connection, build.id, build.attempt, names, said.version)
+            transition(connection, build.id, Event.UPLOADED, now, lease_expires_at=None)
+        case Outcome.SKIPPED:
+            builds.skip(connection, build.id, now, said.message or "This version is already published.")
+        case Outcome.TIMED_OUT:
+            message = said.message or "It took longer than it may."
+            builds.time_out(
+                connection, build.id, message, now, command=said.command, exit_code=said.exit_code
+            )
+        case Outcome.FAILED:
+            reason = said.reason or Reason.INTERNAL_ERROR
+            failure = Failure(reason, said.message, said.command, said.exit_code)
+            _fail_or_requeue(connection, build, held.tries, failure, now)
+
+
+def lose_expired(connection: Connection, now: datetime) -> list[int]:
+    """Take builds back from builders that went silent; returns their numbers."""
+    lost = []
+    for build, forgiven in leases.expired(connection, now):
+        leases.end_attempt(connection, build, "lost", now, Reason.BUILDER_LOST)
+        record(
+            connection,
+            now,
+            "lease.lost",
+            str(build.id),
+            {"builder": build.builder, "attempt": build.attempt, "pkgbase": build.pkgbase},
+        )
+        message = f"The builder {build.builder} went silent."
+        failure = Failure(Reason.BUILDER_LOST, message)
+        _fail_or_requeue(connection, build, build.attempt - forgiven, failure, now)
+        lost.append(build.id)
+    return lost
+
+
+def _fail_or_requeue(
+    connection: Connection, build: Build, tries: int, failure: Failure, now: datetime
+) -> None:
+    again = retry_at(failure.reason, tries, now)
+    if again is None:
+        builds.fail(
+            connection, build.id, failure.reason, failure.message, now,
+            command=failure.command, exit_code=failure.exit_code,
+        )  # fmt: skip
+        return
+    transition(
+        connection, build.id, Event.REQUEUE, now,
+        reason=failure.reason, message=failure.message, command=failure.command, exit_code=failure.exit_code,
+        not_before=again, lease_expires_at=None, builder=None,
+    )  # fmt: skip
+
+
+def _require_whole(connection: Connection, key: LeaseKey, said: Finish) -> None:
+    if not said.artifacts:
+        raise Conflict("A build that made no package cannot be published.")
+    there = uploads.whole(connection, key.build, key.attempt)
+    missing = [artifact.file_name for artifact in said.artifacts if not _same(artifact, there)]
+    if missing:
+        raise Conflict(f"These artifacts have not arrived whole: {', '.join(missing)}.")
+
+
+def _same(artifact: ArtifactDigest, there: dict[str, ArtifactDigest]) -> bool:
+    return there.get(artifact.file_name) == artifact

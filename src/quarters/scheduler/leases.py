@@ -1,0 +1,205 @@
+"""The builders' side of the scheduler: claim, heartbeat, log, artifacts, finish; and the loop that misses the silent."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+from quarters.model.builder import Builder, BuilderState
+from quarters.model.errors import LeaseLost, QuartersError
+from quarters.protocol.builds import (
+    ArtifactDigest,
+    Assignment,
+    ClaimReply,
+    ClaimRequest,
+    Finish,
+    Heartbeat,
+    HeartbeatReply,
+    LeaseKey,
+    Received,
+)
+from quarters.scheduler import claims, finishing
+from quarters.scheduler.claims import Claimed
+from quarters.scheduler.intake import Intake
+from quarters.scheduler.settings import SchedulerSettings
+from quarters.storage import builders, leases, uploads
+from quarters.storage.database import Database
+from quarters.storage.leases import RecipePlace
+from quarters.storage.wakeups import Topic, Wakeups
+
+_MISSED = 3
+"""Heartbeats that a builder may miss."""
+_CHANGED = (Topic.READY, Topic.BUILDS, Topic.EVENTS)
+
+
+class Leases:
+    """Hands builds out and takes their results; all that it knows is in rows and files."""
+
+    def __init__(
+        self,
+        database: Database,
+        wakeups: Wakeups,
+        intake: Intake,
+        settings: SchedulerSettings,
+        public_key: Callable[[str], str],
+        now: Callable[[], datetime],
+    ) -> None:
+        """`public_key` gives the armoured key that signs a repository, by the repository's name."""
+        self._database = database
+        self._wakeups = wakeups
+        self._intake = intake
+        self._settings = settings
+        self._public_key = public_key
+        self._now = now
+        self._lasts = timedelta(seconds=_MISSED * settings.heartbeat)
+
+    async def claim(self, request: ClaimRequest) -> ClaimReply:
+        """Choose builds for a builder, waiting for some as long as it asks for and the settings allow."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + min(request.wait, self._settings.claim_wait)
+        builder = self._builder(request)
+        await self._introduce(builder)
+        while True:
+            mark = self._wakeups.mark(Topic.READY)
+            now = self._now()
+            # Only a look while there is nothing, so that waiting builders cost no writes.
+            some, later = await self._database.read(claims.next_look, builder, now)
+            if some and (claimed := await self._claim(request)):
+                self._wakeups.notify(Topic.BUILDS, Topic.EVENTS)
+                return ClaimReply(tuple(self._assignment(one) for one in claimed))
+            rest = end - loop.time()
+            if rest <= 0:
+                return ClaimReply()
+            backoff = (later - now).total_seconds() if later else self._settings.poll
+            await self._wakeups.wait(Topic.READY, mark, min(rest, self._settings.poll, max(backoff, 0.05)))
+
+    async def recipe_place(self, key: LeaseKey) -> RecipePlace:
+        """Where the recipe of a claimed build is."""
+        return await self._database.read(leases.recipe_place, key)
+
+    async def heartbeat(self, key: LeaseKey, said: Heartbeat) -> HeartbeatReply:
+        """Renew a lease; `cancel` if the build is wanted no more, LeaseLost if the lease is gone."""
+        cancel, moved = await self._database.write(self._renew, key, said)
+        if moved:
+            self._wakeups.notify(Topic.BUILDS, Topic.EVENTS)
+        return HeartbeatReply(cancel)
+
+    async def append_log(self, key: LeaseKey, offset: int, data: bytes) -> Received:
+        """Add to the log of an attempt at `offset`; the reply says from where to go on."""
+        await self._database.read(leases.standing, key)
+        size = await self._intake.append_log(key, offset, data)
+        self._wakeups.notify(Topic.log(key.build))
+        return Received(size)
+
+    async def log_received(self, key: LeaseKey) -> Received:
+        """How much of an attempt's log is there."""
+        await self._database.read(leases.standing, key)
+        return Received(self._intake.logs.size(key.build, key.attempt))
+
+    async def receive_artifact(
+        self, key: LeaseKey, artifact: ArtifactDigest, offset: int, chunks: AsyncIterator[bytes]
+    ) -> Received:
+        """Take a file that the build made, from `offset` on; once all of it is here, it is verified and stays."""
+        held = await self._database.read(leases.standing, key)
+        path = self._intake.path(key, held.format, artifact.file_name)
+        whole = await self._database.read(uploads.whole, key.build, key.attempt)
+        if whole.get(artifact.file_name) == artifact:
+            return Received(artifact.size)
+        if artifact.file_name in whole:
+            await self._database.write(uploads.forget, key.build, key.attempt, artifact.file_name)
+        size, complete = await self._intake.receive(path, artifact, offset, chunks)
+        if complete:
+            await self._database.write(_accept, key, artifact)
+        return Received(size)
+
+    async def artifact_received(self, key: LeaseKey, file_name: str) -> Received:
+        """How much of an artifact is here."""
+        held = await self._database.read(leases.standing, key)
+        path = self._intake.path(key, held.format, file_name)
+        return Received(path.stat().st_size if path.exists() else 0)
+
+    async def finish(self, key: LeaseKey, said: Finish) -> None:
+        """Take a builder's word for how its attempt ended; twice is as good as once."""
+        whole = await self._database.read(uploads.whole, key.build, key.attempt)
+        for artifact in said.artifacts:
+            if whole.get(artifact.file_name) != artifact:
+                await self._accept_late(key, artifact)
+        await self._database.write(finishing.finish, key, said, self._now())
+        self._wakeups.notify(Topic.PUBLISHING, Topic.log(key.build), *_CHANGED)
+
+    async def run(self) -> None:
+        """Take builds back from builders that went silent, and clear away what lost attempts sent; without end."""
+        # After a restart, builders that are alive first get the time to say so.
+        await asyncio.sleep(self._lasts.total_seconds())
+        while True:
+            try:
+                await self.sweep()
+            except QuartersError as error:
+                structlog.get_logger().warning("silent builders could not be looked for", error=str(error))
+            await asyncio.sleep(self._settings.heartbeat)
+
+    async def sweep(self) -> None:
+        """One round of `run`."""
+        now = self._now()
+        if await self._database.read(leases.expired, now):
+            lost = await self._database.write(finishing.lose_expired, now)
+            self._wakeups.notify(*_CHANGED, *(Topic.log(build) for build in lost))
+        # What is new is listed before the rows are read, so that nothing that begins meanwhile is taken for a leftover.
+        found = await asyncio.to_thread(self._intake.incoming.attempts)
+        if found:
+            keep = await self._database.read(leases.current_attempts)
+            await asyncio.to_thread(self._intake.incoming.remove, found - keep)
+
+    def _builder(self, request: ClaimRequest) -> Builder:
+        return Builder(
+            name=request.builder,
+            arches=request.arches,
+            slots=request.slots,
+            state=BuilderState.ENABLED,
+            last_seen=self._now(),
+            version=request.version,
+            executor=request.executor,
+        )
+
+    async def _introduce(self, builder: Builder) -> None:
+        """Note who asks; not at every word, because an idle builder asks again and again."""
+        fresh = builder.last_seen - timedelta(seconds=self._settings.builder_alive / 3)
+        if not await self._database.read(builders.is_known, builder, fresh):
+            await self._database.write(builders.introduce, builder)
+
+    async def _claim(self, request: ClaimRequest) -> list[Claimed]:
+        alive = timedelta(seconds=self._settings.builder_alive)
+        return await self._database.write(
+            claims.claim, self._builder(request), request.free, self._lasts, alive
+        )
+
+    def _assignment(self, claimed: Claimed) -> Assignment:
+        key = self._public_key(claimed.repository.name) if claimed.snapshot else ""
+        return claims.assignment(claimed, self._settings.heartbeat, key)
+
+    def _renew(self, connection: Connection, key: LeaseKey, said: Heartbeat) -> tuple[bool, bool]:
+        now = self._now()
+        held = leases.held(connection, key)
+        if held.build.builder is not None:
+            builders.seen(connection, held.build.builder, now)
+        if held.outcome == "cancelled":
+            return True, False
+        leases.renew(connection, key, said.steps, now + self._lasts, now)
+        return False, bool(said.steps) and said.steps[-1].step != held.build.step
+
+    async def _accept_late(self, key: LeaseKey, artifact: ArtifactDigest) -> None:
+        """A file may be here whole without its row, when the server was killed between the two."""
+        try:
+            held = await self._database.read(leases.standing, key)
+        except LeaseLost:
+            return  # Said a second time, or too late: `finish` knows which.
+        path = self._intake.path(key, held.format, artifact.file_name)
+        if await self._intake.incoming.is_whole(path, artifact):
+            await self._database.write(_accept, key, artifact)
+
+
+def _accept(connection: Connection, key: LeaseKey, artifact: ArtifactDigest) -> None:
+    leases.standing(connection, key)
+    uploads.put(connection, key.build, key.attempt, artifact)
