@@ -1,5 +1,6 @@
 """The configuration: one TOML file and the environment, parsed once into a frozen section per part."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -19,6 +20,9 @@ from quarters.storage.settings import StorageSettings
 _PREFIX = "QUARTERS_"
 _FILE = "_FILE"
 _SECRET = ("token", "password", "secret")
+_MASK = "********"
+_PASSWORD = re.compile(r"(://[^:/@]*:)[^@]*@")
+_AT = re.compile(r" - at `\$\.?(.*)`$")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,34 +36,57 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     builder: BuilderSettings = msgspec.field(default_factory=BuilderSettings)
 
 
+class Setting(msgspec.Struct, frozen=True):
+    """A setting in force and where it comes from: a file, a variable, or "default"; secrets are masked."""
+
+    section: str
+    key: str
+    value: object
+    origin: str
+
+
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Read `path` (default: quarters.toml here or in /etc/quarters, if there is one), then let `environ` override it.
 
     `QUARTERS_SECTION__KEY` sets a value, `QUARTERS_SECTION__KEY_FILE` names a file that holds it. Raises ConfigInvalid
     that names the file or variable and, for an unknown key, the nearest known one.
     """
+    return _load(path, environ)[0]
+
+
+def explain(path: Path | None, environ: Mapping[str, str]) -> list[Setting]:
+    """Every setting that `load` arrives at, section by section."""
+    config, origins = _load(path, environ)
+    return [
+        Setting(section, key, _public(key, value), origins.get((section, key), "default"))
+        for section, values in msgspec.to_builtins(config, enc_hook=str).items()
+        for key, value in values.items()
+    ]
+
+
+def _load(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, dict[tuple[str, str], str]]:
     tables, where = _from_file(path)
-    sections = {
-        field.name: _section(field.name, field.type, tables.pop(field.name, {}), where)
-        for field in msgspec.structs.fields(Config)
-    }
-    if tables:
-        raise _unknown(next(iter(tables)), sections, "section", where)
+    kinds = {field.name: field.type for field in msgspec.structs.fields(Config)}
+    for name in tables:
+        if name not in kinds:
+            raise _unknown(name, kinds, "section", where)
+    sections = {name: _section(name, kind, tables.get(name, {}), where) for name, kind in kinds.items()}
+    origins = {(name, key): where for name, table in tables.items() for key in table}
     for variable, text in sorted(environ.items()):
         if variable.startswith(_PREFIX) and "__" in variable:
             section, key, value = _setting(variable, text, sections)
             sections[section] = _replaced(sections[section], key, value, variable)
-    return Config(**sections)
+            origins[section, key] = variable
+    return Config(**sections), origins
 
 
-def public(config: Config) -> dict[str, dict[str, object]]:
-    """Every setting as plain values, secrets masked, for showing."""
-    shown: dict[str, dict[str, object]] = msgspec.to_builtins(config, enc_hook=str)
-    for section in shown.values():
-        for key, value in section.items():
-            if value and key.rpartition("_")[2] in _SECRET:
-                section[key] = "********"
-    return shown
+def _public(key: str, value: object) -> object:
+    """What may be shown of a setting: no secret, nor the password within a URL."""
+    if value and key.rpartition("_")[2] in _SECRET:
+        return _MASK
+    if isinstance(value, str) and "@" in value and "://" in value:
+        return _PASSWORD.sub(rf"\1{_MASK}@", value)
+    return value
 
 
 def _from_file(path: Path | None) -> tuple[dict[str, Any], str]:
@@ -87,7 +114,16 @@ def _section(name: str, kind: Any, table: Any, where: str) -> Any:
     try:
         return msgspec.convert(table, kind, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise ConfigInvalid(f"{where}: [{name}] {error}.") from error
+        raise ConfigInvalid(f"{where}: [{name}] {_sentence(error)}") from error
+
+
+def _sentence(error: msgspec.ValidationError) -> str:
+    """What msgspec says, with the setting in front instead of a path behind."""
+    text = str(error)
+    place = _AT.search(text)
+    words = text[: place.start()] if place else text
+    words = words.replace("Expected", "expected", 1).replace("`", "")
+    return f"{place[1]}: {words}." if place and place[1] else f"{words}."
 
 
 def _setting(variable: str, text: str, sections: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -114,14 +150,14 @@ def _replaced(section: Any, key: str, text: str, variable: str) -> Any:
     try:
         converted = msgspec.convert(value, field.type, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise ConfigInvalid(f"{variable}: {error}.") from error
+        raise ConfigInvalid(f"{variable}: {_sentence(error)}") from error
     return msgspec.structs.replace(section, **{key: converted})
 
 
 def _decode(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value).expanduser()
-    raise ConfigInvalid(f"{value!r} is not a valid {kind.__name__}.")
+    raise ValueError(f"Expected {'path' if kind is Path else kind.__name__}, got {type(value).__name__}")
 
 
 def _unknown(key: str, known: Mapping[str, Any] | set[str], what: str, where: str) -> ConfigInvalid:

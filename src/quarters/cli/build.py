@@ -1,0 +1,69 @@
+"""`quarters build`: ask for packages to be built."""
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from quarters.cli import output
+from quarters.cli.connection import connect
+from quarters.cli.output import Arch, Json, Repo
+from quarters.model.errors import Invalid
+from quarters.protocol.resources import BuildRequest, Requested
+
+app = App(name="build")
+
+
+@app.default
+async def build(
+    *packages: Annotated[str, Parameter(help="Package bases, or names of packages.")],
+    repo: Repo = None,
+    arch: Arch = None,
+    force: Annotated[
+        bool, Parameter(negative=(), help="Build again what is up to date, with a higher pkgrel.")
+    ] = False,
+    priority: Annotated[int, Parameter(help="Builds of a higher priority come first.")] = 0,
+    follow: Annotated[bool, Parameter(negative=(), help="Show the builds until they have ended.")] = False,
+    json: Json = False,
+) -> int:
+    """Build packages, and everything that they need first.
+
+    Exit code 1 if something cannot be built or, with --follow, if a build does not succeed.
+    """
+    if not packages:
+        raise Invalid("Name at least one package; `quarters plan` shows everything that is outdated.")
+    async with connect() as client:
+        requested = await client.builds.request(
+            BuildRequest(packages=packages, repository=repo, arch=arch, force=force, priority=priority)
+        )
+        numbers = (*requested.builds, *requested.joined)
+        if not (json and follow):
+            output.show(requested) if json else _tell(requested, follow=follow)
+        good = True
+        if follow and numbers:
+            from quarters.cli.progress import progress
+            from quarters.cli.watch import until_over
+
+            with progress(json=json) as shown:
+                good = await until_over(client, numbers, shown)
+    return 0 if good and not requested.problems else 1
+
+
+def _tell(requested: Requested, *, follow: bool) -> None:
+    for sentence in requested.problems:
+        output.say(f"✗ {sentence}")
+    for name in requested.current:
+        output.say(f"✓ {name} is up to date.")
+    if requested.builds:
+        output.say(f"Queued {_counted(requested.builds)}.")
+    if requested.joined:
+        output.say(f"Already queued: {_counted(requested.joined)}.")
+    if (requested.builds or requested.joined) and not follow:
+        output.say("Watch them with `quarters builds watch`.")
+
+
+def _counted(numbers: tuple[int, ...]) -> str:
+    return (
+        f"build {numbers[0]}"
+        if len(numbers) == 1
+        else f"{len(numbers)} builds: {', '.join(map(str, numbers))}"
+    )

@@ -1,0 +1,84 @@
+"""`quarters builders`: the machines that build, as the server knows them."""
+
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+
+from quarters.cli import output
+from quarters.cli.connection import connect, everything
+from quarters.cli.output import Json, Yes
+
+if TYPE_CHECKING:
+    from quarters.protocol.resources import BuilderView
+
+app = App(name="builders")
+
+
+@app.command(name="list")
+async def list_(*, json: Json = False) -> None:
+    """List the builders."""
+    async with connect() as client:
+        found = await everything(lambda cursor: client.builders.list(cursor=cursor))
+    if json:
+        return output.show(found)
+    return output.table(
+        ("BUILDER", "STATE", "ARCHITECTURES", ">SLOTS", "BUILDING", "SEEN", "EXECUTOR"),
+        (
+            (it.name, _standing(it), it.arches, it.slots, it.running, output.ago(it.last_seen), it.executor)
+            for it in found
+        ),
+        empty="No builder is connected; start one with `quarters builder`.",
+    )
+
+
+@app.command
+async def show(name: str, /, *, json: Json = False) -> None:
+    """Show a builder."""
+    async with connect() as client:
+        it = await client.builders.show(name)
+    return output.show(it) if json else _tell(it)
+
+
+@app.command
+async def drain(name: str, /, *, json: Json = False) -> None:
+    """Let a builder finish what it has, and give it nothing new."""
+    async with connect() as client:
+        it = await client.builders.drain(name)
+    return output.show(it) if json else output.say(f"Builder {name} gets no new builds.")
+
+
+@app.command
+async def enable(name: str, /, *, json: Json = False) -> None:
+    """Give a builder work again."""
+    async with connect() as client:
+        it = await client.builders.enable(name)
+    return output.show(it) if json else output.say(f"Builder {name} gets builds again.")
+
+
+@app.command
+async def remove(name: str, /, *, yes: Yes = False) -> None:
+    """Forget a builder; it comes back when it asks for work again."""
+    if not output.confirmed(f"Forget the builder {name}?", yes=yes):
+        return
+    async with connect() as client:
+        await client.builders.remove(name)
+    output.say(f"Builder {name} is forgotten.")
+
+
+def _standing(it: "BuilderView") -> str:
+    return it.state.value if it.alive else f"{it.state}, silent"
+
+
+def _tell(it: "BuilderView") -> None:
+    output.facts(
+        [
+            ("Builder", it.name),
+            ("State", _standing(it)),
+            ("Architectures", it.arches),
+            ("Slots", it.slots),
+            ("Building", it.running),
+            ("Last seen", output.ago(it.last_seen)),
+            ("Executor", it.executor),
+            ("Quarters", it.version),
+        ]
+    )

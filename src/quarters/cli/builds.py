@@ -1,0 +1,223 @@
+"""`quarters builds`: what was built, what is being built, and why something is not."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.text import Text
+
+from quarters.cli import output
+from quarters.cli.connection import connect, everything
+from quarters.cli.output import Json, Yes
+from quarters.model.build import Build, Reason, State
+from quarters.model.errors import Invalid
+from quarters.protocol.resources import BuildFilter, BuildView
+
+app = App(name="builds")
+
+Number = Annotated[int, Parameter(help="Its number.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Which:
+    """Which builds to list: those that match everything given."""
+
+    state: State | None = None
+    repo: output.Repo = None
+    pkgbase: str | None = None
+    reason: Annotated[Reason | None, Parameter(help="Why it failed.")] = None
+    since: Annotated[
+        str | None, Parameter(help="Age such as 30m, 12h or 7d, or a time as RFC 3339 has it.")
+    ] = None
+
+    def filter(self) -> BuildFilter:
+        """As the API takes it."""
+        return BuildFilter(
+            state=self.state,
+            repository=self.repo,
+            pkgbase=self.pkgbase,
+            reason=self.reason,
+            since=_moment(self.since),
+        )
+
+
+@app.command(name="list")
+async def list_(
+    *,
+    only: Which | None = None,
+    limit: Annotated[int, Parameter(help="How many to list.")] = 50,
+    json: Json = False,
+) -> None:
+    """List builds, the newest first."""
+    which = (only or Which()).filter()
+    async with connect() as client:
+        found = await everything(
+            lambda cursor: client.builds.list(which, limit=min(limit, 200), cursor=cursor), limit
+        )
+    if json:
+        return output.show(found)
+    return output.table(
+        (
+            ">BUILD",
+            "STATE",
+            "PKGBASE",
+            "VERSION",
+            "REPOSITORY",
+            "ARCH",
+            "STEP",
+            "BUILDER",
+            ">TIME",
+            "CREATED",
+        ),
+        map(_row, found),
+        empty="There is no such build." if which != BuildFilter() else "Nothing was built yet.",
+    )
+
+
+@app.command
+async def show(build: Number, /, *, json: Json = False) -> None:
+    """Show a build: its state and why, its steps, what it needs."""
+    async with connect() as client:
+        it = await client.builds.show(build)
+    return output.show(it) if json else _tell(it)
+
+
+@app.command
+async def why(build: Number, /, *, json: Json = False) -> None:
+    """Say why a build is not running, or how it ended."""
+    async with connect() as client:
+        it = await client.builds.show(build)
+    if json:
+        return output.show({"build": it.id, "state": it.state, "why": it.why, "needs": it.needs})
+    return output.say(it.why)
+
+
+@app.command
+async def cancel(*builds: Number, yes: Yes = False, json: Json = False) -> None:
+    """Cancel builds that are not over; what needs them is blocked."""
+    if not builds:
+        raise Invalid("Name at least one build by its number.")
+    if not output.confirmed(f"Cancel {', '.join(map(str, builds))}?", yes=yes):
+        return None
+    async with connect() as client:
+        found = [await client.builds.cancel(build) for build in builds]
+    return output.show(found) if json else _each(found)
+
+
+@app.command
+async def retry(*builds: Number, json: Json = False) -> None:
+    """Queue builds that failed, timed out or were cancelled once more."""
+    if not builds:
+        raise Invalid("Name at least one build by its number.")
+    async with connect() as client:
+        found = [await client.builds.retry(build) for build in builds]
+    return output.show(found) if json else _each(found)
+
+
+@app.command
+async def watch(
+    *,
+    until_idle: Annotated[
+        bool, Parameter(negative=(), help="End when nothing is left to sync, plan or build.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Show live what builds, in which step, and for how long; what ends stays on the screen.
+
+    With --until-idle exit code 1 if a build failed meanwhile.
+    """
+    from quarters.cli import watch as watching
+    from quarters.cli.progress import progress
+
+    async with connect() as client:
+        with progress(json=json) as shown:
+            if until_idle:
+                return 0 if await watching.until_idle(client, shown) else 1
+            await watching.forever(client, shown)
+    return 0
+
+
+def _row(it: Build) -> tuple[object, ...]:
+    running = it.state is State.RUNNING
+    return (
+        it.id,
+        output.state(it.state),
+        it.pkgbase,
+        it.version,
+        it.repository,
+        it.arch,
+        it.step.value if it.step and (running or it.reason) else None,
+        it.builder,
+        _took(it),
+        output.ago(it.created_at),
+    )
+
+
+def _took(it: Build) -> str | None:
+    if it.started_at is None:
+        return None
+    return output.duration(((it.finished_at or datetime.now(UTC)) - it.started_at).total_seconds())
+
+
+def _tell(it: BuildView) -> None:
+    output.facts(
+        [
+            ("Build", f"{it.id}: {it.pkgbase} {it.version}" + (f", rebuild {it.bump}" if it.bump else "")),
+            ("State", Text.assemble(output.state(it.state), f"  {it.why}")),
+            ("Repository", f"{it.repository}, {it.arch}"),
+            ("Source", it.source),
+            ("Asked for by", f"{it.requester} ({it.cause.replace('_', ' ')})"),
+            ("Packager", it.packager),
+            ("Created", output.ago(it.created_at)),
+            ("Attempt", it.attempt or None),
+            ("Builder", it.builder),
+            ("Took" if it.finished_at else "Running for", _took(it)),
+            ("Failed in", f"step {it.step}" if it.reason and it.step else None),
+            ("Command", it.command),
+            ("Exit code", it.exit_code),
+        ]
+    )
+    if it.steps:
+        output.say()
+        output.table(
+            ("STEP", ">TIME", ">EXIT CODE"),
+            (
+                (
+                    step.step,
+                    output.duration(((step.ended_at or datetime.now(UTC)) - step.started_at).total_seconds()),
+                    step.exit_code,
+                )
+                for step in it.steps
+            ),
+        )
+    if it.needs:
+        output.say()
+        output.table(
+            (">BUILD", "NEEDS", "STATE", "FOR"),
+            (
+                (need.build, need.pkgbase, output.state(need.state), f"{need.dependency} ({need.kind})")
+                for need in it.needs
+            ),
+        )
+
+
+def _each(found: list[BuildView]) -> None:
+    for it in found:
+        output.say(f"Build {it.id} ({it.pkgbase} {it.version}) is {it.state.replace('_', ' ')}.")
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    if text[:-1].isdecimal() and text[-1] in units:
+        return datetime.now(UTC) - timedelta(**{units[text[-1]]: int(text[:-1])})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid(
+            f"{text!r} is neither an age such as 12h nor a time such as 2026-01-31T12:00:00Z."
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

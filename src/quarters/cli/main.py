@@ -1,0 +1,94 @@
+"""The `quarters` command: its nouns, and the one place where an error becomes a sentence and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Group
+from cyclopts.exceptions import UnknownCommandError
+
+from quarters import __version__
+from quarters.model.errors import QuartersError
+
+FAILED = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+
+# Each is imported when it is used, so that every command starts as quickly as it can.
+_COMMANDS = (
+    ("Run", "up", "Run server and builder on this machine; data in one folder, nothing to configure."),
+    ("Run", "server", "Run the server."),
+    ("Run", "builder", "Run a builder that works for a server."),
+    ("Packages", "repo", "Repositories: what clients install from."),
+    ("Packages", "source", "Sources: where recipes come from."),
+    ("Packages", "plan", "Show what would be built, in which order, and why."),
+    ("Packages", "build", "Build packages, and everything that they need first."),
+    ("Packages", "builds", "Builds: watch, list, cancel, retry."),
+    ("Packages", "log", "Show a build's log."),
+    ("Packages", "builders", "Builders: who builds, and whether they get new work."),
+    ("Set up", "token", "Tokens: who may do what."),
+    ("Set up", "key", "Keys: what packages and indexes are signed with."),
+    ("Set up", "config", "The configuration: check it, show it."),
+    ("Set up", "completion", "Print the completion script of a shell."),
+)
+
+
+def application() -> App:
+    """The command with all its nouns, none of them imported yet."""
+    app = App(
+        name="quarters",
+        help="Turns package recipes into signed binary repositories that pacman installs from.",
+        version=__version__,
+        help_format="plaintext",
+        help_epilogue="Every command takes --help, and those that show something take --json.",
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+        suppress_keyboard_interrupt=False,
+    )
+    groups = {title: Group(title, sort_key=place) for place, (title, _, _) in enumerate(_COMMANDS)}
+    for place, (title, name, help) in enumerate(_COMMANDS):
+        app.command(f"quarters.cli.{name}:app", name=name, help=help, group=groups[title], sort_key=place)
+    app["--help"].group = app["--version"].group = Group("Options", sort_key=len(_COMMANDS))
+    return app
+
+
+def main() -> int:
+    """Run the command that the process was started with; the exit code is 0 done, 1 failed, 2 wrong use."""
+    return run(sys.argv[1:])
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the only translator of errors."""
+    app = application()
+    try:
+        result = app(list(arguments) or ["--help"])
+        sys.stdout.flush()
+    except CycloptsError as error:
+        return _say(_usage(error), WRONG_USE)
+    except QuartersError as error:
+        return _say(str(error), FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _say(sentence: str, code: int) -> int:
+    print(f"quarters: {sentence}", file=sys.stderr)
+    return code
+
+
+def _usage(error: CycloptsError) -> str:
+    words = " ".join(str(error).split())
+    chain = list(error.command_chain or ())
+    if isinstance(error, UnknownCommandError) and chain:
+        chain = chain[:-1]
+    return f"{words.rstrip('.')}. See `{' '.join(['quarters', *chain])} --help`."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""`quarters plan`: what would be built, in which order, and why."""
+
+from cyclopts import App
+from rich.text import Text
+from rich.tree import Tree
+
+from quarters.cli import output
+from quarters.cli.connection import connect
+from quarters.cli.output import Arch, Json, Repo
+from quarters.planning.plan import Plan, PlannedBuild
+from quarters.protocol.resources import PlanRequest
+
+app = App(name="plan")
+
+
+@app.default
+async def plan(
+    *packages: str, repo: Repo = None, arch: Arch = None, force: bool = False, json: Json = False
+) -> int:
+    """Show what would be built for packages, or for everything outdated where none is named; builds nothing.
+
+    Exit code 1 if something cannot be built.
+
+    Parameters
+    ----------
+    packages
+        Package bases, or names of packages.
+    force
+        Also what is up to date.
+    """
+    async with connect() as client:
+        found = await client.builds.plan(
+            PlanRequest(packages=packages, repository=repo, arch=arch, force=force)
+        )
+    if json:
+        output.show(found)
+    else:
+        _draw(found)
+    return 1 if found.problems else 0
+
+
+def _draw(plan: Plan) -> None:
+    out = output.console()
+    if plan.builds:
+        out.print(_tree(plan))
+    elif not plan.problems:
+        out.print(f"Nothing is to be built for {plan.repository} on {plan.arch}.")
+    for entry in plan.current:
+        out.print(Text(f"✓ {entry.message}", "green"))
+    for dropped in plan.dropped:
+        out.print(Text(f"! {dropped.message}", "yellow"))
+    for problem in plan.problems:
+        out.print(Text(f"✗ {problem.message}", "red"))
+
+
+def _tree(plan: Plan) -> Tree:
+    stages: dict[int, list[PlannedBuild]] = {}
+    for build in plan.builds:
+        stages.setdefault(build.stage, []).append(build)
+    number = len(plan.builds)
+    count = (
+        f"{number} build{'' if number == 1 else 's'} in {len(stages)} stage{'' if len(stages) == 1 else 's'}"
+    )
+    tree = Tree(Text(f"{plan.repository} on {plan.arch}: {count}", "bold"), guide_style="dim")
+    for stage, builds in sorted(stages.items()):
+        branch = tree.add(Text(f"stage {stage + 1}", "dim"))
+        for build in builds:
+            leaf = branch.add(_headline(build))
+            for base in dict.fromkeys(edge.pkgbase for edge in build.needs):
+                leaf.add(_need(build, base))
+    return tree
+
+
+def _headline(build: PlannedBuild) -> Text:
+    bump = f", rebuild {build.bump}" if build.bump else ""
+    return Text.assemble((build.pkgbase, "bold"), f" {build.version}{bump}  ", (build.detail, "dim"))
+
+
+def _need(build: PlannedBuild, base: str) -> Text:
+    wanted = [f"{edge.dependency} ({edge.kind})" for edge in build.needs if edge.pkgbase == base]
+    return Text.assemble(f"after {base}: ", (", ".join(dict.fromkeys(wanted)), "dim"))

@@ -1,0 +1,172 @@
+"""`quarters source`: where recipes come from."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from quarters.cli import output
+from quarters.cli.connection import connect, everything
+from quarters.cli.output import Json, Yes
+from quarters.model.errors import Invalid
+from quarters.model.source import Source
+from quarters.protocol.resources import NewSource, SourceChange
+
+app = App(name="source")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Following:
+    """How a new source is followed."""
+
+    kind: Annotated[str, Parameter(help="tree: a git repository with a folder per recipe.")] = "tree"
+    branch: Annotated[str, Parameter(help="Branch to follow; without it, the default one.")] = ""
+    automatic: Annotated[bool, Parameter(help="Build what is outdated without being asked.")] = True
+
+
+@app.command
+async def add(
+    name: str,
+    location: Annotated[
+        str, Parameter(help="What its kind takes; for a tree, anything that `git clone` takes.")
+    ],
+    /,
+    *,
+    repo: output.Repo = None,
+    following: Following | None = None,
+    json: Json = False,
+) -> None:
+    """Add a source; its recipes are read at once."""
+    how = following or Following()
+    async with connect() as client:
+        repository = repo
+        if repository is None:
+            names = [
+                it.name for it in await everything(lambda cursor: client.repositories.list(cursor=cursor))
+            ]
+            if len(names) != 1:
+                raise Invalid(
+                    f"Say with --repo which repository it is for: {', '.join(names) or 'there is none yet'}."
+                )
+            repository = names[0]
+        made = await client.sources.create(
+            NewSource(
+                name=name,
+                location=location,
+                repository=repository,
+                kind=how.kind,
+                branch=how.branch,
+                automatic=how.automatic,
+            )
+        )
+    if json:
+        return output.show(made)
+    output.say(f"Source {made.name} is added to {made.repository}; its recipes are being read.")
+    if made.automatic:
+        output.say("What is outdated will be built; see `quarters builds watch`.")
+    return None
+
+
+@app.command(name="list")
+async def list_(*, json: Json = False) -> None:
+    """List the sources."""
+    async with connect() as client:
+        found = await everything(lambda cursor: client.sources.list(cursor=cursor))
+    if json:
+        return output.show(found)
+    return output.table(
+        ("SOURCE", "KIND", "REPOSITORY", ">RECIPES", ">UNREADABLE", "SYNCED", "STATE", "LOCATION"),
+        (
+            (
+                it.name,
+                it.kind,
+                it.repository,
+                it.recipes,
+                it.unreadable,
+                output.ago(it.synced_at),
+                _standing(it),
+                it.location,
+            )
+            for it in found
+        ),
+        empty="There is no source; add one with `quarters source add NAME LOCATION`.",
+    )
+
+
+@app.command
+async def show(name: str, /, *, json: Json = False) -> None:
+    """Show a source, and which of its recipes cannot be read."""
+    async with connect() as client:
+        it = await client.sources.show(name)
+        if json:
+            return output.show(it)
+        recipes = await everything(lambda cursor: client.recipes.list(source=name, cursor=cursor))
+    output.facts(_facts(it))
+    unreadable = [recipe for recipe in recipes if recipe.problem]
+    if unreadable:
+        output.say()
+        output.table(("UNREADABLE", "WHY"), ((recipe.pkgbase, recipe.problem) for recipe in unreadable))
+    return None
+
+
+@app.command
+async def sync(name: str, /, *, json: Json = False) -> None:
+    """Look for changes now."""
+    async with connect() as client:
+        it = await client.sources.sync(name)
+    if json:
+        return output.show(it)
+    return output.say(f"Source {it.name} is being synced; see `quarters source show {it.name}`.")
+
+
+@app.command
+async def edit(
+    name: str,
+    /,
+    *,
+    location: str | None = None,
+    branch: str | None = None,
+    automatic: Annotated[bool | None, Parameter(help="Build what is outdated without being asked.")] = None,
+    enabled: Annotated[bool | None, Parameter(help="Follow its changes.")] = None,
+    json: Json = False,
+) -> None:
+    """Change a source."""
+    change = SourceChange(location=location, branch=branch, automatic=automatic, enabled=enabled)
+    if change == SourceChange():
+        raise Invalid("Say what to change: --location, --branch, --automatic or --enabled.")
+    async with connect() as client:
+        it = await client.sources.change(name, change)
+    return output.show(it) if json else output.facts(_facts(it))
+
+
+@app.command
+async def remove(name: str, /, *, yes: Yes = False) -> None:
+    """Remove a source and its recipes; what was built from it stays published."""
+    if not output.confirmed(f"Remove the source {name} and its recipes?", yes=yes):
+        return
+    async with connect() as client:
+        await client.sources.delete(name)
+    output.say(f"Source {name} is removed.")
+
+
+def _standing(it: Source) -> str:
+    if not it.enabled:
+        return "disabled"
+    return it.problem or ("automatic" if it.automatic else "on request")
+
+
+def _facts(it: Source) -> list[tuple[str, object]]:
+    return [
+        ("Source", it.name),
+        ("Kind", it.kind),
+        ("Location", it.location),
+        ("Branch", it.branch),
+        ("Repository", it.repository),
+        ("Builds", "what is outdated" if it.automatic else "what is asked for"),
+        ("Enabled", it.enabled),
+        ("Revision", it.revision),
+        ("Synced", output.ago(it.synced_at)),
+        ("Recipes", it.recipes),
+        ("Problem", it.problem),
+    ]
