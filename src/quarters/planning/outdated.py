@@ -12,7 +12,7 @@ from quarters.planning.catalog import Candidate, Catalog
 _BUMPS = range(1_000_000)
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class Wanted(msgspec.Struct, frozen=True, gc=False):
     """Something that is to be built: a pkgbase or pkgname; `force` builds it again even if it is up to date."""
 
     name: str
@@ -20,7 +20,7 @@ class Wanted(msgspec.Struct, frozen=True):
     force: bool = False
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """How a recipe stands to what is published: no cause means up to date; `detail` says it in words."""
 
     cause: Cause | None

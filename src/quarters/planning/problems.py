@@ -91,7 +91,7 @@ def dependents(broken: set[str], edges: Mapping[str, tuple[Edge, ...]]) -> list[
                             kind=ProblemKind.DEPENDENT, name=pkgbase, message=message, chain=(pkgbase, cause)
                         )
                     )
-        frontier = sorted(following)
+        frontier = following
     return found
 
 

@@ -12,7 +12,7 @@ from quarters.planning.matching import How, Match, Matcher
 from quarters.planning.outdated import standing
 
 
-class Edge(msgspec.Struct, frozen=True):
+class Edge(msgspec.Struct, frozen=True, gc=False):
     """That a build needs the recipe `pkgbase` built before it: for which dependency, when, and by what that satisfies it."""
 
     pkgbase: str
@@ -98,17 +98,12 @@ class _Membership:
         )
 
     def _join(self, pending: list[tuple[Ask, list[Match]]], *, by_name: bool) -> None:
-        for ask, matches in sorted(pending, key=_order):
+        for ask, matches in pending:
             if (matches[0].how is How.NAME) is by_name and not self._is_met(ask):
                 self._members[matches[0].pkgbase] = ask
 
     def _is_met(self, ask: Ask) -> bool:
         return _met(ask.pkgbase, ask.need, self._members, self._matcher)
-
-
-def _order(entry: tuple[Ask, list[Match]]) -> tuple[str, str, str]:
-    (pkgbase, need), _ = entry
-    return (pkgbase, str(need.dependency), need.kind)
 
 
 def _met(pkgbase: str, need: Need, members: Mapping[str, object], matcher: Matcher) -> bool:

@@ -5,10 +5,10 @@ import pytest
 
 from quarters.model.build import Cause
 from quarters.model.recipe import NeedKind, Recipe
-from quarters.planning.matching import How
+from quarters.planning.matching import How, Matcher
 from quarters.planning.outdated import Wanted, outdated
 from quarters.planning.plan import Current
-from quarters.planning.resolve import Edge
+from quarters.planning.resolve import Edge, resolve
 from tests.unit.planning.recipes import (
     PACMAN,
     catalog,
@@ -160,6 +160,32 @@ def test_every_output_of_a_split_package_can_be_asked_for_and_needed() -> None:
 def test_what_a_build_needs_to_begin_comes_from_elsewhere_even_if_it_provides_that_itself() -> None:
     known = catalog(recipe("rust-git", makedepends="rust", provides="rust"), upstream="rust")
     assert edges(planned("rust-git", known)) == {"rust-git": []}
+
+
+def test_what_a_build_needs_to_begin_brings_another_recipe_in_if_only_itself_would_do() -> None:
+    known = catalog(recipe("rust-git", makedepends="rust", provides="rust"), recipe("rust"))
+    assert edges(planned("rust-git", known))["rust-git"] == ["rust"]
+
+
+def test_a_bearer_of_the_name_beats_what_the_recipe_itself_provides() -> None:
+    known = catalog(recipe("foo-git", depends="foo", provides="foo"), recipe("foo"))
+    assert edges(planned("foo-git foo", known))["foo-git"] == ["foo"]
+    assert edges(planned("foo-git", known)) == {"foo-git": []}
+
+
+def test_of_two_recipes_that_make_the_same_package_the_alphabetically_first_is_taken() -> None:
+    twins = [
+        msgspec.structs.replace(recipe(base), outputs=(output("linux"),)) for base in ("linux-b", "linux-a")
+    ]
+    assert order(planned("app", catalog(recipe("app", depends="linux"), *twins))) == ["linux-a", "app"]
+
+
+def test_who_is_said_to_have_brought_a_recipe_in_does_not_depend_on_the_order_of_asking() -> None:
+    known = catalog(recipe("a", depends="lib"), recipe("b", depends="lib"), recipe("lib"))
+    first, second = (
+        resolve(roots, known, Matcher(known, PACMAN), PACMAN) for roots in (["a", "b"], ["b", "a"])
+    )
+    assert first == second
 
 
 def test_something_up_to_date_is_named_and_not_built() -> None:
