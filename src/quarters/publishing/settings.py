@@ -7,7 +7,7 @@ class PublishingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """How repositories are signed and published."""
 
     key: str = "quarters"
-    """Name of the key that signs; one of this name is made on first start, any other has to be imported."""
+    """Name of the key that signs; where there is no key at all, one of this name is made on first start."""
     user_id: str = "Quarters package signing"
     """What a key made on first start is called in clients' keyrings."""
     retry_after: float = 15.0

@@ -112,6 +112,13 @@ def publishing(connection: Connection) -> list[Uploaded]:
     ]
 
 
+def postpone(connection: Connection, build: int, message: str, not_before: datetime) -> None:
+    """A build stays where it is until `not_before`, and says why."""
+    connection.execute(
+        update(builds).where(builds.c.id == build).values(message=message, not_before=not_before)
+    )
+
+
 def succeed(connection: Connection, build: int, now: datetime, **columns: Any) -> None:
     """A build is published: it succeeded, and what waited only for it becomes ready."""
     _end(connection, build, Event.PUBLISHED, now, **columns)

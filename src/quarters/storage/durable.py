@@ -38,5 +38,7 @@ def full_disk_told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise StorageFull(f"There is no space left in {path.parent}; free some, it goes on by itself.") from error
+            raise StorageFull(
+                f"There is no space left in {path.parent}; free some, it goes on by itself."
+            ) from error
         raise

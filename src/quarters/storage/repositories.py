@@ -16,10 +16,15 @@ def _repository(settings: Any) -> Repository:
     return msgspec.convert(settings, Repository)
 
 
+def check_free(connection: Connection, name: str) -> None:
+    """Conflict if there is a repository of that name."""
+    if connection.execute(select(repositories.c.name).where(repositories.c.name == name)).first():
+        raise Conflict(f"There is already a repository {name!r}.")
+
+
 def add(connection: Connection, repository: Repository, now: datetime) -> None:
     """Insert a new repository that has no snapshot yet; Conflict if there is one of that name."""
-    if connection.execute(select(repositories.c.name).where(repositories.c.name == repository.name)).first():
-        raise Conflict(f"There is already a repository {repository.name!r}.")
+    check_free(connection, repository.name)
     connection.execute(
         insert(repositories).values(name=repository.name, settings=repository, created_at=now, current=0)
     )

@@ -1,0 +1,89 @@
+"""What a publish is to change in a repository, gathered before anything is written."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from quarters.formats.format import Format
+from quarters.model.errors import PublishRejected
+from quarters.model.repository import PackageFile, Repository
+from quarters.publishing.verify import Incumbent, arches_of, supersedes
+from quarters.storage.packages import Listed
+from quarters.storage.snapshots import Entry
+
+
+class Addition(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified package file that comes in, where from, and its signature."""
+
+    file: PackageFile
+    signature: bytes
+    build: int | None = None
+    fingerprint: str = ""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """The difference between two snapshots; what `put` replaces is among `gone` (architecture, name)."""
+
+    put: tuple[Entry, ...] = ()
+    gone: frozenset[tuple[str, str]] = frozenset()
+    additions: tuple[Addition, ...] = ()
+
+    def touches(self, arch: str) -> bool:
+        """Whether the index of `arch` is another one afterwards."""
+        return any(entry.arch == arch for entry in self.put) or any(its == arch for its, _ in self.gone)
+
+
+def between(old: Iterable[Entry], new: Iterable[Entry]) -> Change:
+    """What turns the content `old` into `new`."""
+    before, after = set(old), set(new)
+    return Change(
+        put=tuple(sorted(after - before)),
+        gone=frozenset((entry.arch, entry.name) for entry in before - after),
+    )
+
+
+class Gathering:
+    """Collects packages for one repository, each checked against what it lists and what was accepted before."""
+
+    def __init__(self, repository: Repository, listed: Iterable[Listed], format: Format) -> None:
+        self._repository = repository
+        self._format = format
+        self._listed = {(it.arch, it.file.name): _incumbent(it.file, it.fingerprint) for it in listed}
+        self._accepted: dict[tuple[str, str], Incumbent] = {}
+
+    def accept(self, files: Iterable[PackageFile], fingerprint: str = "") -> frozenset[str]:
+        """Take all of `files` or, with PublishRejected, none; returns the sha256 of those that become listed."""
+        taken: dict[tuple[str, str], Incumbent] = {}
+        for file in files:
+            for arch in arches_of(file, self._repository.arches, self._repository.name):
+                self._consider(arch, file, fingerprint, taken)
+        self._accepted |= taken
+        return frozenset(it.sha256 for it in taken.values())
+
+    def list(self, package: Listed) -> None:
+        """Take what another repository lists, for the same architecture; PublishRejected."""
+        if package.arch not in self._repository.arches:
+            raise PublishRejected(f"{self._repository.name} has no {package.arch}.")
+        self._consider(package.arch, package.file, package.fingerprint, self._accepted)
+
+    def change(self, additions: Iterable[Addition]) -> Change:
+        """All that was accepted; `additions` are the files among it that are new here."""
+        put = tuple(sorted(Entry(*place, it.sha256) for place, it in self._accepted.items()))
+        wanted = {entry.sha256 for entry in put}
+        return Change(
+            put=put,
+            gone=frozenset(self._accepted.keys() & self._listed.keys()),
+            additions=tuple(it for it in additions if it.file.sha256 in wanted),
+        )
+
+    def _consider(
+        self, arch: str, file: PackageFile, fingerprint: str, taken: dict[tuple[str, str], Incumbent]
+    ) -> None:
+        place = (arch, file.name)
+        incumbent = self._accepted.get(place) or self._listed.get(place)
+        if supersedes(file, fingerprint, incumbent, self._format):
+            taken[place] = _incumbent(file, fingerprint)
+
+
+def _incumbent(file: PackageFile, fingerprint: str) -> Incumbent:
+    return Incumbent(version=file.version, arch=file.arch, sha256=file.sha256, fingerprint=fingerprint)

@@ -1,0 +1,225 @@
+"""Publishes what builders delivered: verified, and all that is ready for a repository in one swap."""
+
+import asyncio
+import shutil
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from quarters.model.build import Reason
+from quarters.model.errors import Conflict, NotFound, PackageInvalid, PublishRejected, Unavailable
+from quarters.model.repository import PackageFile, Repository
+from quarters.publishing.change import Addition, Gathering
+from quarters.publishing.intake import Intake
+from quarters.publishing.settings import PublishingSettings
+from quarters.publishing.swap import Credit, Swap
+from quarters.publishing.verify import Delivered, check_delivered, check_promise, promise
+from quarters.storage import builds, packages, repositories
+from quarters.storage.builds import Uploaded
+from quarters.storage.database import Database
+from quarters.storage.uploads import Incoming
+from quarters.storage.wakeups import Topic, Wakeups
+
+_POLL = 2.0
+_NAMED = 5
+"""Packages that a snapshot's note names before it only counts them."""
+
+log = structlog.get_logger(__name__)
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """A build whose files are what was promised, and those of them that its repository is to list."""
+
+    uploaded: Uploaded
+    files: tuple[PackageFile, ...]
+    taken: frozenset[str] = frozenset()
+
+
+class Deliveries:
+    """Takes builds from `publishing` to their end; a build leaves that state only together with its snapshot."""
+
+    def __init__(
+        self,
+        database: Database,
+        wakeups: Wakeups,
+        incoming: Incoming,
+        intake: Intake,
+        swap: Swap,
+        settings: PublishingSettings,
+    ) -> None:
+        self._database = database
+        self._wakeups = wakeups
+        self._incoming = incoming
+        self._intake = intake
+        self._swap = swap
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Publish whatever becomes ready, until cancelled."""
+        while True:
+            mark = self._wakeups.mark(Topic.PUBLISHING)
+            try:
+                await self.publish_ready()
+            except Exception:
+                log.exception("publishing failed; it is tried again")
+            await self._wakeups.wait(Topic.PUBLISHING, mark, _POLL)
+
+    async def publish_ready(self) -> None:
+        """Publish every build that waits for it now, or note why it cannot be published."""
+        now = self._swap.now()
+        by_repository: defaultdict[str, list[Uploaded]] = defaultdict(list)
+        for uploaded in await self._database.read(builds.publishing):
+            if uploaded.build.not_before is None or uploaded.build.not_before <= now:
+                by_repository[uploaded.build.repository].append(uploaded)
+        await asyncio.gather(*(self._publish(name, group) for name, group in by_repository.items()))
+
+    async def _publish(self, name: str, group: Sequence[Uploaded]) -> None:
+        repository = await self._database.read(repositories.get, name)
+        checked = [await self._verified(uploaded, repository) for uploaded in group]
+        verified = [it for it in checked if it is not None]
+        if verified:
+            async with self._swap.lock(name):
+                await self._swap_in(name, verified)
+
+    async def _verified(self, uploaded: Uploaded, repository: Repository) -> Verified | None:
+        try:
+            return Verified(uploaded, await asyncio.to_thread(self._read, uploaded, repository))
+        except (PackageInvalid, PublishRejected) as error:
+            await self._refuse(uploaded, Reason.PUBLISH_REJECTED, str(error))
+        except FileNotFoundError as error:
+            await self._refuse(
+                uploaded, Reason.INTERNAL_ERROR, f"The uploaded file {error.filename} is gone."
+            )
+        except (OSError, Unavailable) as error:
+            await self._postpone([uploaded], error)
+        except Exception:
+            # One strange package must not hold up all others.
+            log.exception("a package could not be verified", build=uploaded.build.id)
+            await self._refuse(uploaded, Reason.INTERNAL_ERROR, "Verifying its packages failed unexpectedly.")
+        return None
+
+    def _read(self, uploaded: Uploaded, repository: Repository) -> tuple[PackageFile, ...]:
+        build, format = uploaded.build, self._intake.formats[repository.format]
+        files = []
+        for artifact in uploaded.artifacts:
+            path = self._incoming.path(build.id, build.attempt, artifact.file_name)
+            file = format.read_package(path, artifact.file_name)
+            check_delivered(
+                Delivered(
+                    file_name=artifact.file_name,
+                    size=artifact.size,
+                    sha256=artifact.sha256,
+                    version=artifact.version,
+                ),
+                file,
+            )
+            files.append(file)
+        check_promise(promise(uploaded.recipe, build.arch, build.bump, format), files)
+        return tuple(files)
+
+    async def _swap_in(self, name: str, verified: Sequence[Verified]) -> None:
+        """Publish all of `verified` at once or, where that fails unexpectedly, one by one to find the culprit."""
+        try:
+            await self._list(name, verified)
+        except (Conflict, NotFound) as error:
+            # Cancelled, deleted or published by somebody else meanwhile: the rows say what to do next.
+            log.info("a publish is begun anew", repository=name, why=str(error))
+        except (OSError, Unavailable) as error:
+            await self._postpone([it.uploaded for it in verified], error)
+        except Exception:
+            log.exception(
+                "a publish failed", repository=name, builds=[it.uploaded.build.id for it in verified]
+            )
+            if len(verified) > 1:
+                for it in verified:
+                    await self._swap_in(name, [it])
+            else:
+                await self._refuse(
+                    verified[0].uploaded, Reason.INTERNAL_ERROR, "Publishing failed unexpectedly."
+                )
+
+    async def _list(self, name: str, verified: Sequence[Verified]) -> None:
+        repository = await self._database.read(repositories.get, name)
+        names = {file.name for it in verified for file in it.files}
+        listed = await self._database.read(packages.standing, name, names)
+        format = self._intake.formats[repository.format]
+        gathering = Gathering(repository, listed, format)
+        accepted: list[Verified] = []
+        for it in verified:
+            try:
+                taken = gathering.accept(it.files, it.uploaded.build.fingerprint)
+            except PublishRejected as error:
+                await self._refuse(it.uploaded, Reason.PUBLISH_REJECTED, str(error))
+            else:
+                accepted.append(msgspec.structs.replace(it, taken=taken))
+        if not accepted:
+            return
+        change = gathering.change([addition for it in accepted for addition in await self._additions(it)])
+
+        def succeed(connection: Connection, now: datetime) -> None:
+            for it in accepted:
+                version = it.files[0].version
+                builds.succeed(connection, it.uploaded.build.id, now, version=version, message="")
+
+        if change.put:
+            await self._swap.publish(repository, change, _credit(accepted), succeed)
+        else:
+            await self._database.write(succeed, self._swap.now())
+            self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS)
+        for it in accepted:
+            await self._discard(it.uploaded)
+
+    async def _additions(self, verified: Verified) -> list[Addition]:
+        build = verified.uploaded.build
+        return [
+            await self._intake.take(
+                self._incoming.path(build.id, build.attempt, file.file_name),
+                file,
+                build=build.id,
+                fingerprint=build.fingerprint,
+            )
+            for file in verified.files
+            if file.sha256 in verified.taken
+        ]
+
+    async def _refuse(self, uploaded: Uploaded, reason: Reason, message: str) -> None:
+        def fail(connection: Connection) -> None:
+            builds.fail(connection, uploaded.build.id, reason, message, self._swap.now())
+
+        try:
+            await self._database.write(fail)
+        except (Conflict, NotFound):
+            return  # it ended otherwise meanwhile
+        self._wakeups.notify(Topic.BUILDS, Topic.EVENTS)
+        await self._discard(uploaded)
+
+    async def _postpone(self, group: Sequence[Uploaded], error: OSError | Unavailable) -> None:
+        again = self._swap.now() + timedelta(seconds=self._settings.retry_after)
+        message = f"Publishing is tried again at {again:%H:%M:%S} UTC. {error}"
+        log.warning("a publish has to wait", builds=[it.build.id for it in group], why=str(error))
+
+        def note(connection: Connection) -> None:
+            for it in group:
+                builds.postpone(connection, it.build.id, message, again)
+
+        try:
+            await self._database.write(note)
+        except Unavailable:  # the database's disk is full as well
+            log.warning("why a publish waits could not be noted")
+        self._wakeups.notify(Topic.BUILDS)
+
+    async def _discard(self, uploaded: Uploaded) -> None:
+        build = uploaded.build
+        folder = self._incoming.path(build.id, build.attempt, "-").parent
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _credit(accepted: Sequence[Verified]) -> Credit:
+    requesters = {it.uploaded.build.requester for it in accepted}
+    names = [f"{it.uploaded.build.pkgbase} {it.files[0].version}" for it in accepted]
+    note = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return Credit(actor=", ".join(sorted(requesters)[:_NAMED]), note=note)

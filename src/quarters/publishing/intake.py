@@ -1,0 +1,27 @@
+"""The way of one verified package file into the store: kept by content, and signed before any index names it."""
+
+import asyncio
+from pathlib import Path
+
+from quarters.formats.format import Formats
+from quarters.model.repository import PackageFile
+from quarters.publishing.change import Addition
+from quarters.publishing.keys import KeyRing
+from quarters.storage.package_files import PackageFiles
+
+
+class Intake:
+    """Takes package files in; what is taken in and never listed harms nobody."""
+
+    def __init__(self, files: PackageFiles, keys: KeyRing, formats: Formats) -> None:
+        self._files = files
+        self._keys = keys
+        self.formats = formats
+
+    async def take(
+        self, path: Path, file: PackageFile, *, build: int | None = None, fingerprint: str = ""
+    ) -> Addition:
+        """Keep the file at `path`, which was verified to be `file`; StorageFull."""
+        await asyncio.to_thread(self._files.add, path, file.sha256)
+        signature = await asyncio.to_thread(self._keys.sign_file, self._files.path(file.sha256))
+        return Addition(file=file, signature=signature, build=build, fingerprint=fingerprint)

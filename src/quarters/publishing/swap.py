@@ -1,0 +1,105 @@
+"""The swap: index files first, then one transaction that makes them the served ones."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import Connection
+
+from quarters.model.repository import Repository, Snapshot
+from quarters.publishing.change import Change
+from quarters.publishing.index import IndexWriter
+from quarters.publishing.keys import KeyRing
+from quarters.storage import events, packages, repositories, snapshots
+from quarters.storage.database import Database
+from quarters.storage.wakeups import Topic, Wakeups
+
+Along = Callable[[Connection, datetime], None]
+"""Further changes that belong into the same transaction, before the snapshot's rows."""
+
+
+class Credit(msgspec.Struct, frozen=True):
+    """Who or what made a snapshot, and why."""
+
+    actor: str
+    note: str
+
+
+class Swap:
+    """Makes snapshots; killed at any moment it leaves the old one or the new one, whole."""
+
+    def __init__(
+        self,
+        database: Database,
+        wakeups: Wakeups,
+        index: IndexWriter,
+        keys: KeyRing,
+        now: Callable[[], datetime],
+        kept_indexes: int = 3,
+    ) -> None:
+        self._database = database
+        self._wakeups = wakeups
+        self._index = index
+        self._keys = keys
+        self.now = now
+        self._kept = kept_indexes
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def lock(self, repository: str) -> asyncio.Lock:
+        """To be held from looking at what a repository lists until it was published."""
+        return self._locks[repository]
+
+    async def publish(
+        self, repository: Repository, change: Change, credit: Credit, along: Along | None = None
+    ) -> Snapshot:
+        """Make and serve the next snapshot; Conflict if another process published meanwhile. The lock must be held."""
+        before, last = await self._database.read(_newest, repository.name)
+        now = self.now()
+        modified_at = now.replace(microsecond=0)
+        if last is not None:
+            # pacman ignores an index that is not newer than its own, and HTTP counts whole seconds.
+            modified_at = max(modified_at, last + timedelta(seconds=1))
+        await self._index.prepare(repository, before, change, modified_at)
+
+        made = Snapshot(
+            repository=repository.name,
+            number=before + 1,
+            created_at=now,
+            actor=credit.actor,
+            note=credit.note,
+            packages=0,
+        )
+
+        def commit(connection: Connection) -> Snapshot:
+            if along is not None:
+                along(connection, now)
+            return self._commit(connection, made, modified_at, change)
+
+        snapshot = await self._database.write(commit)
+        self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS)
+        await asyncio.to_thread(self._index.prune, repository.name, snapshot.number, self._kept)
+        return snapshot
+
+    def _commit(
+        self, connection: Connection, made: Snapshot, modified_at: datetime, change: Change
+    ) -> Snapshot:
+        name, number, now = made.repository, made.number, made.created_at
+        for addition in change.additions:
+            file = addition.file
+            packages.add(connection, file, now, build=addition.build, fingerprint=addition.fingerprint)
+            packages.sign(connection, file.sha256, self._keys.fingerprint, addition.signature)
+        repositories.advance(connection, name, number - 1)
+        listed = snapshots.record(connection, name, number, change.put, change.gone)
+        snapshot = msgspec.structs.replace(made, packages=listed)
+        snapshots.add(connection, snapshot, modified_at)
+        data: events.Data = {"snapshot": number, "packages": listed, "actor": made.actor}
+        events.record(connection, now, "snapshot.published", name, data)
+        return snapshot
+
+
+def _newest(connection: Connection, repository: str) -> tuple[int, datetime | None]:
+    """Number and modification time of the served snapshot; 0 for a repository that is only about to be created."""
+    number = repositories.currents(connection).get(repository, 0)
+    return number, snapshots.get(connection, repository, number).modified_at if number else None

@@ -1,0 +1,114 @@
+"""Rows of snapshots and of what they list; a snapshot costs only what it changes."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+
+from quarters.model.errors import NotFound
+from quarters.model.repository import Snapshot
+from quarters.storage.schema import entries, repositories, snapshots
+
+_AT_ONCE = 1000
+
+
+class Entry(NamedTuple):
+    """A package that a snapshot lists for an architecture."""
+
+    arch: str
+    name: str
+    sha256: str
+
+
+class Dated(msgspec.Struct, frozen=True):
+    """A snapshot, and since when clients shall think that its index stands."""
+
+    snapshot: Snapshot
+    modified_at: datetime
+
+
+def add(connection: Connection, snapshot: Snapshot, modified_at: datetime) -> None:
+    """Insert a snapshot; `modified_at` lies at least a second after that of the one before."""
+    connection.execute(insert(snapshots).values(**msgspec.structs.asdict(snapshot), modified_at=modified_at))
+
+
+def get(connection: Connection, repository: str, number: int | None = None) -> Dated:
+    """One snapshot, by default the served one; NotFound where there is no such repository or snapshot."""
+    query = select(snapshots).where(snapshots.c.repository == repository)
+    if number is None:
+        query = query.join(
+            repositories,
+            and_(repositories.c.name == snapshots.c.repository, repositories.c.current == snapshots.c.number),
+        )
+    else:
+        query = query.where(snapshots.c.number == number)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        which = "no snapshot yet" if number is None else f"no snapshot {number}"
+        raise NotFound(f"There is no repository {repository!r}, or it has {which}.")
+    return Dated(_snapshot(row), row.modified_at)
+
+
+def listed(
+    connection: Connection, repository: str, *, before: int | None = None, limit: int | None = None
+) -> list[Snapshot]:
+    """Snapshots of a repository, newest first, those with a number below `before`."""
+    query = select(snapshots).where(snapshots.c.repository == repository)
+    if before is not None:
+        query = query.where(snapshots.c.number < before)
+    rows = connection.execute(query.order_by(snapshots.c.number.desc()).limit(limit))
+    return [_snapshot(row) for row in rows]
+
+
+def lists(number: int) -> ColumnElement[bool]:
+    """The condition under which a row of `entries` belongs to the snapshot `number` of its repository."""
+    return and_(entries.c.since <= number, or_(entries.c.until.is_(None), entries.c.until > number))
+
+
+def content(connection: Connection, repository: str, number: int) -> list[Entry]:
+    """Everything that a snapshot lists, by architecture and name; nothing for the number 0."""
+    query = (
+        select(entries.c.arch, entries.c.name, entries.c.sha256)
+        .where(entries.c.repository == repository, lists(number))
+        .order_by(entries.c.arch, entries.c.name)
+    )
+    return [Entry(*row) for row in connection.execute(query)]
+
+
+def record(
+    connection: Connection,
+    repository: str,
+    number: int,
+    put: Iterable[Entry],
+    gone: Collection[tuple[str, str]],
+) -> int:
+    """List `put` and no longer `gone` (architecture, name) from the snapshot `number` on; returns how many are listed.
+
+    What `put` replaces has to be among `gone`.
+    """
+    for arch in sorted({arch for arch, _ in gone}):
+        names = sorted(name for its, name in gone if its == arch)
+        for start in range(0, len(names), _AT_ONCE):
+            connection.execute(
+                update(entries)
+                .where(
+                    entries.c.repository == repository,
+                    entries.c.arch == arch,
+                    entries.c.name.in_(names[start : start + _AT_ONCE]),
+                    entries.c.until.is_(None),
+                )
+                .values(until=number)
+            )
+    rows = [{"repository": repository, "since": number, **entry._asdict()} for entry in put]
+    if rows:
+        connection.execute(insert(entries), rows)
+    query = select(func.count()).select_from(entries)
+    return connection.execute(
+        query.where(entries.c.repository == repository, entries.c.until.is_(None))
+    ).scalar_one()
+
+
+def _snapshot(row: Any) -> Snapshot:
+    return Snapshot(**{field: getattr(row, field) for field in Snapshot.__struct_fields__})
