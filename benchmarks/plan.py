@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def rows() -> list[Row]:
-    """Medians of five rounds, nothing kept from one to the next, indexes included; without the corpus only made-up recipes."""
+    """Medians of five rounds, nothing kept from one to the next; where the corpus is absent, only made-up recipes."""
     return [*(of_the_corpus() if FOLDER.is_dir() else ()), *of_a_distribution()]
 
 

@@ -194,7 +194,8 @@ def _reason(
     now = standing(pkgbase, catalog, format)
     bump = now.bump
     if now.cause is None:
-        bump = next_bump(pkgbase, catalog, format)
+        # A higher version than the recipe's came out of its pkgver(), and will again: only a bump tells the files apart.
+        bump = next_bump(pkgbase, catalog, format) or 1
     ask = resolution.joined[pkgbase]
     if ask is not None:
         detail = f"{ask.pkgbase} needs {ask.need.dependency} ({ask.need.kind}); {now.detail}"

@@ -85,3 +85,9 @@ def test_a_rebuild_of_what_is_up_to_date_gets_a_bump() -> None:
     (build,) = planned([Wanted("foo", Cause.REBUILD)], known).builds
     assert (build.cause, build.bump, build.version) == (Cause.REBUILD, 2, "1.0-1")
     assert build.detail == "to be built again; 1.0-1.1 is up to date"
+
+
+def test_a_rebuild_of_what_pkgver_made_gets_a_bump_too() -> None:
+    known = catalog(recipe("foo-git", "r100-1"), here=published("foo-git=r150-1"))
+    (build,) = planned([Wanted("foo-git", force=True)], known).builds
+    assert build.bump == 1
