@@ -1,0 +1,214 @@
+"""Runs one command in a root: overlays in a mount namespace of its own, and bubblewrap inside of that.
+
+Nothing is ever mounted where the machine can see it, so nothing can stay mounted; and everything that a command
+starts lives in a process namespace whose end is the command's end, this process's end, or a kill.
+"""
+
+import asyncio
+import os
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from quarters.builder.failure import BuildFailed
+from quarters.builder.workspace import PATH, Workspace
+from quarters.model.build import Reason
+
+BUILD_USER = 1000
+"""The user and group that a build sees itself as."""
+_PIECE = 64 << 10
+_CHILD = re.compile(rb'"child-pid": (\d+)')
+# What pacman needs to own and label files and to run scriptlets; SETUID and SETGID for pacman 7's own sandbox.
+_INSTALLING = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SYS_CHROOT", "SETFCAP", "SETUID", "SETGID")
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """A folder that is seen at `point` in the root ("" for the root itself) and never written to."""
+
+    lower: Path
+    point: str = ""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A command with what it may use: the network, root's rights over the root's files."""
+
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+    folder: str = "/"
+    network: bool = False
+    installing: bool = False
+    read_only: tuple[tuple[Path, str], ...] = ()
+    """Folders of the machine with the places in the root where they can be read."""
+    stdin: Path | None = None
+    title: str = ""
+
+    @property
+    def shown(self) -> str:
+        """As one would type it."""
+        return self.title or shlex.join(self.arguments)
+
+
+async def run(
+    command: Command, layers: tuple[Layer, ...], workspace: Workspace, output: Callable[[bytes], None]
+) -> int:
+    """Run `command` in the root that `layers` and what `workspace` changed make; return its exit code.
+
+    What it prints goes to `output`; if that raises, or the caller is cancelled, the command is killed. When this
+    returns or raises, no process of the command is left.
+    """
+    reader, writer = os.pipe()
+    try:
+        with (command.stdin or Path(os.devnull)).open("rb") as stdin:
+            process = await asyncio.create_subprocess_exec(
+                *_outer(command, layers, workspace, writer),
+                stdin=stdin,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env={"PATH": PATH, "LANG": "C.UTF-8"},
+                cwd="/",
+                pass_fds=(writer,),
+            )
+    except BaseException:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    supervised = _Supervised(process, reader)
+    try:
+        return await supervised.follow(output)
+    finally:
+        await asyncio.shield(supervised.end())
+
+
+class _Supervised:
+    """A running sandbox: its outer process, and a hold on the first process inside, whose end is everybody's end."""
+
+    def __init__(self, process: asyncio.subprocess.Process, information: int) -> None:
+        self._process = process
+        self._information = information
+        self._inside: int | None = None
+
+    async def follow(self, output: Callable[[bytes], None]) -> int:
+        """Hand on what is printed until the end; BuildFailed if the sandbox itself did not come about."""
+        await self._enter()
+        assert self._process.stdout is not None  # noqa: S101
+        said = b""
+        while piece := await self._process.stdout.read(_PIECE):
+            if self._inside is None:
+                said = (said + piece)[-_PIECE:]
+            else:
+                output(piece)
+        code = await self._process.wait()
+        if self._inside is None:
+            raise BuildFailed(
+                Reason.INTERNAL_ERROR,
+                f"The sandbox could not be set up: {said.decode(errors='replace').strip()}",
+                exit_code=code,
+            )
+        return code if code >= 0 else 128 - code
+
+    async def end(self) -> None:
+        """Kill what still runs and wait until nothing is left."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        os.close(self._information)
+        if self._inside is not None:
+            await _readable(self._inside)
+            os.close(self._inside)
+
+    async def _enter(self) -> None:
+        information = b""
+        while _CHILD.search(information) is None:
+            await _readable(self._information)
+            piece = os.read(self._information, 4096)
+            if not piece:
+                return
+            information += piece
+        found = _CHILD.search(information)
+        assert found is not None  # noqa: S101
+        try:
+            self._inside = os.pidfd_open(int(found[1]))
+        except ProcessLookupError:
+            # It has ended already, and all in its namespace with it; any readable descriptor says so.
+            self._inside = os.open(os.devnull, os.O_RDONLY)
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    try:
+        loop.add_reader(descriptor, lambda: None if ready.done() else ready.set_result(None))
+    except PermissionError:  # what epoll does not take is always readable
+        return
+    try:
+        await ready
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _outer(command: Command, layers: tuple[Layer, ...], workspace: Workspace, information: int) -> list[str]:
+    # The kernel kills the first process if the builder dies; the check closes the moment before that was arranged.
+    script = "\n".join(
+        [
+            f'[ "$PPID" = {os.getpid()} ] || exit 1',
+            *_mounts(layers, workspace),
+            *(_resolver(workspace) if command.network else ()),
+            # /tmp can be reached by every user, which the workspace's own path cannot; nobody outside sees this.
+            f"mount --rbind {shlex.quote(str(workspace.point))} /tmp",
+            "exec " + shlex.join(_inner(command, workspace, information)),
+        ]
+    )
+    guarded = ["setpriv", "--pdeathsig", "KILL", "--"]
+    return [*guarded, "unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-euc", script]
+
+
+def _mounts(layers: tuple[Layer, ...], workspace: Workspace) -> list[str]:
+    lines = []
+    for number, layer in enumerate(layers):
+        upper = workspace.changes if not layer.point else workspace.folder / f"changes-{layer.point}"
+        scratch = workspace.folder / f"scratch-{number}"
+        point = workspace.point / layer.point
+        # `volatile`: what is thrown away need not be synced, and its scratch folder cannot be used twice.
+        options = f"lowerdir={layer.lower},upperdir={upper},workdir={scratch},index=off,volatile"
+        lines += [
+            shlex.join(["rm", "-rf", str(scratch)]),
+            shlex.join(["mkdir", "-p", str(upper), str(scratch)]),
+            shlex.join(["mount", "-t", "overlay", "overlay", "-o", options, str(point)]),
+        ]
+    return lines
+
+
+def _resolver(workspace: Workspace) -> list[str]:
+    # Bound, not written: after packages were installed, nobody may write to paths that they could have made links of.
+    bind = shlex.join(["mount", "--bind", "/etc/resolv.conf", str(workspace.point / "etc/resolv.conf")])
+    return [f"if [ -e /etc/resolv.conf ]; then {bind}; fi"]
+
+
+def _inner(command: Command, workspace: Workspace, information: int) -> list[str]:
+    bwrap = ["bwrap", "--die-with-parent", "--new-session", "--info-fd", str(information)]
+    bwrap += [
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--hostname",
+        "quarters",
+    ]
+    if not command.network:
+        bwrap += ["--unshare-net"]
+    if command.installing:
+        before: list[str] = []
+        bwrap += ["--cap-drop", "ALL", *(part for cap in _INSTALLING for part in ("--cap-add", f"CAP_{cap}"))]
+    else:
+        user = str(workspace.uid)
+        before = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--pdeathsig", "KILL", "--"]
+        bwrap += ["--unshare-user", "--uid", str(BUILD_USER), "--gid", str(BUILD_USER), "--cap-drop", "ALL"]
+    bwrap += ["--bind", "/tmp", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"]
+    for source, place in command.read_only:
+        bwrap += ["--ro-bind", str(source), place]
+    bwrap += ["--clearenv", *(part for pair in command.environment.items() for part in ("--setenv", *pair))]
+    return [*before, *bwrap, "--chdir", command.folder, "--", *command.arguments]

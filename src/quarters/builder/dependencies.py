@@ -1,0 +1,68 @@
+"""Installs what a build needs into its root, with pacman and from the repositories that the server named."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+from quarters.builder.bubblewrap import Command
+from quarters.builder.workspace import PATH, Workspace
+from quarters.protocol.builds import Assignment, PackageRepository
+
+CONFIGURATION = "etc/pacman.conf"
+KEYRING = "etc/pacman.d/gnupg"
+_CACHE = "var/cache/pacman/pkg"
+_SHARED = "/var/cache/quarters"
+_CORRUPTED = re.compile(r"is corrupted|invalid or corrupted package|failed to commit transaction \(.*corrupt")
+
+
+def configuration(assignment: Assignment, server: str) -> str:
+    """The pacman.conf(5) of one build; `server` is the URL of the Quarters server."""
+    lines = [
+        "[options]",
+        f"Architecture = {assignment.arch}",
+        f"CacheDir = /{_CACHE}/",
+        f"CacheDir = {_SHARED}/",
+        f"GPGDir = /{KEYRING}/",
+        "SigLevel = Never",
+        "LocalFileSigLevel = Optional",
+        "ParallelDownloads = 5",
+    ]
+    for repository in assignment.repositories:
+        lines += ["", f"[{repository.name}]", f"SigLevel = {repository.sig_level}"]
+        lines += [f"Server = {_location(repository, server)}"]
+    return "\n".join(lines) + "\n"
+
+
+def installation(assignment: Assignment, cache: Path, *, overwrite: bool) -> Command:
+    """The command that installs the dependencies, taking what `cache` has from there."""
+    options = ["-Syu", "--asdeps", "--needed", "--noconfirm", "--noprogressbar", "--color", "never"]
+    if overwrite:
+        options += ["--overwrite", "*"]
+    return Command(
+        arguments=("pacman", *options, "--", *assignment.dependencies),
+        environment={"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"},
+        network=True,
+        installing=True,
+        read_only=((cache, _SHARED),),
+    )
+
+
+def harvest(workspace: Workspace, cache: Path) -> None:
+    """Move what pacman downloaded to the builder's cache, for the builds to come; pacman verifies it at each use."""
+    downloaded = workspace.changed(_CACHE)
+    if downloaded is None:
+        return
+    for entry in os.scandir(downloaded):
+        complete = ".pkg.tar" in entry.name and not entry.name.endswith(".part")
+        if complete and stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+            os.replace(entry.path, cache / entry.name)
+
+
+def corrupted(log: str) -> bool:
+    """Whether pacman complains of a package file, which may be the cache's: another one bore its name."""
+    return _CORRUPTED.search(log) is not None
+
+
+def _location(repository: PackageRepository, server: str) -> str:
+    return server.rstrip("/") + repository.server if repository.server.startswith("/") else repository.server

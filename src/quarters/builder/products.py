@@ -1,0 +1,67 @@
+"""The package files that a build left, judged by what the recipe promised; exit codes can be forged, files cannot."""
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from quarters.builder.failure import BuildFailed
+from quarters.model.build import Reason
+from quarters.protocol.builds import ArtifactDigest
+
+SUFFIX = ".pkg.tar.zst"
+# makepkg: pkgname-[epoch:]pkgver-pkgrel-arch; only a pkgname may hold hyphens (PKGBUILD(5)).
+_FILE_NAME = re.compile(r"(?P<name>.+)-(?P<version>[^-]+-[^-]+)-(?P<arch>[^-]+)" + re.escape(SUFFIX))
+
+
+class Product(msgspec.Struct, frozen=True):
+    """A package file and what its name says."""
+
+    path: Path
+    name: str
+    version: str
+    arch: str
+
+
+def promised(folder: Path, outputs: Iterable[str], arch: str) -> tuple[tuple[Product, ...], tuple[str, ...]]:
+    """The one file of each of `outputs` in `folder`, and the names of files that nobody asked for.
+
+    Raises BuildFailed with a sentence where a file is missing or there are two; links and devices do not count.
+    """
+    found: dict[str, list[Product]] = {name: [] for name in outputs}
+    extra = []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        match = _FILE_NAME.fullmatch(entry.name)
+        if (
+            match is None
+            or match["name"] not in found
+            or not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode)
+        ):
+            extra.append(entry.name)
+            continue
+        found[match["name"]].append(Product(Path(entry.path), match["name"], match["version"], match["arch"]))
+    for name, products in found.items():
+        _refuse_unless_one(name, products, arch)
+    return tuple(products[0] for products in found.values()), tuple(extra)
+
+
+def digest(path: Path) -> ArtifactDigest:
+    """Size and SHA-256 of the file at `path`."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return ArtifactDigest(path.name, os.fstat(file.fileno()).st_size, sha256)
+
+
+def _refuse_unless_one(name: str, products: list[Product], arch: str) -> None:
+    if not products:
+        raise BuildFailed(Reason.PACKAGE_FAILED, f"makepkg ended without a package file of {name}.")
+    if len(products) > 1:
+        names = " and ".join(product.path.name for product in products)
+        raise BuildFailed(Reason.PACKAGE_FAILED, f"There is more than one package file of {name}: {names}.")
+    if products[0].arch not in (arch, "any"):
+        message = f"{products[0].path.name} is not for {arch}."
+        raise BuildFailed(Reason.PACKAGE_FAILED, message)
