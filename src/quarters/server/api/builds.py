@@ -1,0 +1,60 @@
+"""Builds: list, request, show, cancel, retry."""
+
+from datetime import datetime
+
+from litestar import Router, get, post
+from litestar.di import Provide
+
+from quarters.model.build import Build, Reason, State
+from quarters.model.token import Scope
+from quarters.protocol.resources import BuildFilter, BuildRequest, BuildView, Page, Requested
+from quarters.server.routes import API, LIMIT, Actor, Cursor, Given, Id, Limit, Name, Package, needs
+
+
+async def build_filter(
+    state: State | None = None,
+    repository: Name | None = None,
+    pkgbase: Package | None = None,
+    reason: Reason | None = None,
+    since: datetime | None = None,
+) -> BuildFilter:
+    """Which builds are asked for; `since` is when they were created at the earliest."""
+    return BuildFilter(state=state, repository=repository, pkgbase=pkgbase, reason=reason, since=since)
+
+
+@get("/", dependencies={"which": Provide(build_filter)}, **needs(Scope.READ, "listBuilds"))
+async def list_builds(
+    services: Given, which: BuildFilter, limit: Limit = LIMIT, cursor: Cursor = None
+) -> Page[Build]:
+    """Builds that match, newest first."""
+    return await services.builds.list(which, limit, cursor)
+
+
+@post("/", **needs(Scope.BUILD, "requestBuilds", 404, 409, 413))
+async def request_builds(services: Given, actor: Actor, data: BuildRequest) -> Requested:
+    """Queue packages with everything that they need."""
+    return await services.requests.request(data, actor)
+
+
+@get("/{build:int}", **needs(Scope.READ, "showBuild", 404))
+async def show_build(services: Given, build: Id) -> BuildView:
+    """One build: why it waits or how it ended, its steps, what it needs."""
+    return await services.builds.show(build)
+
+
+@post("/{build:int}/cancel", status_code=200, **needs(Scope.BUILD, "cancelBuild", 404, 409))
+async def cancel_build(services: Given, actor: Actor, build: Id) -> BuildView:
+    """End a build that is not over yet."""
+    return await services.builds.cancel(build, actor)
+
+
+@post("/{build:int}/retry", status_code=200, **needs(Scope.BUILD, "retryBuild", 404, 409))
+async def retry_build(services: Given, actor: Actor, build: Id) -> BuildView:
+    """Queue a build that failed, timed out or was cancelled once more."""
+    return await services.builds.retry(build, actor)
+
+
+def router() -> Router:
+    """The routes of this resource."""
+    handlers = [list_builds, request_builds, show_build, cancel_build, retry_build]
+    return Router(f"{API}/builds", route_handlers=handlers, tags=["builds"])

@@ -1,0 +1,56 @@
+"""Everything that happens, as it happens."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from quarters.model.errors import Invalid
+from quarters.model.token import Scope
+from quarters.protocol.streams import KEEP_ALIVE, LAST_EVENT_ID, MEDIA_TYPE, StreamEvent, encode
+from quarters.server.routes import API, Followed, Given, needs
+from quarters.server.services import Services
+from quarters.server.streams import Streams, event_stream
+from quarters.storage import events
+from quarters.storage.wakeups import Topic
+
+_LONGEST_ID = 18
+
+Last = Annotated[
+    str | None,
+    Parameter(
+        header=LAST_EVENT_ID,
+        max_length=_LONGEST_ID,
+        description="Go on after this event; without it, from now.",
+    ),
+]
+
+
+@get("/", media_type=MEDIA_TYPE, **needs(Scope.READ, "followEvents"))
+async def follow_events(services: Given, streams: Followed, last: Last = None) -> Stream:
+    """Follow what happens: each event is named by its kind, with a Happening as JSON in its data."""
+    if last is not None and not (last.isascii() and last.isdigit()):
+        raise Invalid("Last-Event-ID is not the id of an event.")
+    after = await services.database.read(events.newest) if last is None else int(last)
+    return event_stream(_happenings(services, streams, after))
+
+
+async def _happenings(services: Services, streams: Streams, after: int) -> AsyncIterator[bytes]:
+    yield KEEP_ALIVE
+    while not streams.closed:
+        mark = streams.mark(Topic.EVENTS)
+        found = await services.database.read(events.after, after)
+        for happening in found:
+            after = happening.id
+            data = msgspec.json.encode(happening).decode()
+            yield encode(StreamEvent(happening.kind, data, str(after)))
+        if not found and not await streams.wait(Topic.EVENTS, mark):
+            yield KEEP_ALIVE
+
+
+def router() -> Router:
+    """The routes of this resource."""
+    return Router(f"{API}/events", route_handlers=[follow_events], tags=["events"])

@@ -1,0 +1,80 @@
+"""Packages of a repository: list, show, upload, remove."""
+
+from typing import Annotated
+
+from litestar import Router, delete, get, post
+from litestar.params import Parameter
+
+from quarters.model.repository import Snapshot
+from quarters.model.token import Scope
+from quarters.protocol.resources import PackageView, Page
+from quarters.server.bodies import chunks
+from quarters.server.routes import (
+    API,
+    LIMIT,
+    Actor,
+    Arch,
+    Asking,
+    Cursor,
+    Given,
+    Limit,
+    Name,
+    Package,
+    RawBody,
+    Search,
+    needs,
+)
+
+FileName = Annotated[
+    str,
+    Parameter(pattern=r"^[A-Za-z0-9@_+][A-Za-z0-9@._+:~-]{0,254}$", description="The package's file name."),
+]
+
+
+@get("/{name:str}/packages", **needs(Scope.READ, "listPackages", 404))
+async def list_packages(
+    services: Given,
+    name: Name,
+    arch: Arch | None = None,
+    query: Search = None,
+    limit: Limit = LIMIT,
+    cursor: Cursor = None,
+) -> Page[PackageView]:
+    """What the current snapshot lists, by name; `query` is part of a name."""
+    return await services.repositories.packages(name, arch, query, limit, cursor)
+
+
+@get("/{name:str}/packages/{arch:str}/{pkgname:str}", **needs(Scope.READ, "showPackage", 404))
+async def show_package(services: Given, name: Name, arch: Arch, pkgname: Package) -> PackageView:
+    """One package of the current snapshot."""
+    return await services.repositories.package(name, arch, pkgname)
+
+
+@post(
+    "/{name:str}/packages",
+    operation_class=RawBody,
+    request_max_body_size=None,
+    **needs(Scope.PUBLISH, "publishPackage", 404, 409, 507),
+)
+async def publish_package(
+    request: Asking, services: Given, actor: Actor, name: Name, file_name: FileName
+) -> PackageView:
+    """Upload a package file; once this is answered, clients can install it."""
+    async with services.uploads.received(chunks(request, services.uploads.limit)) as path:
+        return await services.publisher.upload(name, file_name, path, actor)
+
+
+@delete(
+    "/{name:str}/packages/{arch:str}/{pkgname:str}",
+    status_code=200,
+    **needs(Scope.PUBLISH, "removePackage", 404, 409),
+)
+async def remove_package(services: Given, actor: Actor, name: Name, arch: Arch, pkgname: Package) -> Snapshot:
+    """Take a package out of the index; earlier snapshots keep it."""
+    return await services.publisher.remove(name, arch, pkgname, actor)
+
+
+def router() -> Router:
+    """The routes of this resource."""
+    handlers = [list_packages, show_package, publish_package, remove_package]
+    return Router(f"{API}/repositories", route_handlers=handlers, tags=["packages"])

@@ -1,0 +1,30 @@
+"""Tokens: list, create, revoke."""
+
+from litestar import Router, delete, get, post
+
+from quarters.model.token import Scope, Token
+from quarters.protocol.resources import CreatedToken, NewToken, Page
+from quarters.server.routes import API, LIMIT, Cursor, Given, Id, Limit, needs
+
+
+@get("/", **needs(Scope.ADMIN, "listTokens"))
+async def list_tokens(services: Given, limit: Limit = LIMIT, cursor: Cursor = None) -> Page[Token]:
+    """All tokens, oldest first, without their secrets."""
+    return await services.tokens.list(limit, cursor)
+
+
+@post("/", **needs(Scope.ADMIN, "createToken", 413))
+async def create_token(services: Given, data: NewToken) -> CreatedToken:
+    """Create a token. Its secret is in this answer and nowhere else."""
+    return await services.tokens.create(data)
+
+
+@delete("/{token:int}", **needs(Scope.ADMIN, "revokeToken", 404))
+async def revoke_token(services: Given, token: Id) -> None:
+    """End a token's life at once."""
+    await services.tokens.revoke(token)
+
+
+def router() -> Router:
+    """The routes of this resource."""
+    return Router(f"{API}/tokens", route_handlers=[list_tokens, create_token, revoke_token], tags=["tokens"])

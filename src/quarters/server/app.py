@@ -1,0 +1,118 @@
+"""The server's whole face: the API, its description, and the files of repositories, as one ASGI application."""
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.types import Receive, Scope, Send
+
+import quarters
+from quarters.server.api import (
+    builders,
+    builds,
+    events,
+    health,
+    keys,
+    logs,
+    packages,
+    plans,
+    recipes,
+    repositories,
+    sources,
+    tokens,
+    work,
+)
+from quarters.server.auth import Guard, actor
+from quarters.server.errors import translate
+from quarters.server.routes import BEARER
+from quarters.server.services import Services
+from quarters.server.serving import FileServer
+from quarters.server.settings import ServerSettings
+from quarters.server.streams import Streams
+
+_RESOURCES = (
+    builders,
+    builds,
+    events,
+    health,
+    keys,
+    logs,
+    packages,
+    plans,
+    recipes,
+    repositories,
+    sources,
+    tokens,
+    work,
+)
+_TAGS = {
+    "repositories": "What clients install from, and the snapshots that every publish makes.",
+    "packages": "What a repository holds.",
+    "sources": "Where recipes come from.",
+    "recipes": "What sources have.",
+    "builds": "What is to be built, is being built and was built.",
+    "logs": "What builds say.",
+    "builders": "The machines that build.",
+    "work": "The builder's side: claims, and everything under a lease.",
+    "tokens": "Who may do what.",
+    "keys": "The public keys that clients have to trust.",
+    "events": "Everything that happens.",
+    "health": "Whether the server lives and works.",
+}
+
+
+class App:
+    """Sends requests for package files straight to the file server, and all others through the API."""
+
+    def __init__(self, services: Services, settings: ServerSettings) -> None:
+        self._streams = Streams(services.wakeups)
+        self._files = FileServer(services.database, services.formats, services.shelf)
+        self.api = _api(services, settings, self._streams)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (or run the API's start and end)."""
+        if scope["type"] == ScopeType.HTTP and scope["path"].startswith("/repo/"):
+            await self._files(scope, receive, send)
+        else:
+            await self.api(scope, receive, send)
+
+    def close(self) -> None:
+        """End event streams and long polls, so that the server can stop."""
+        self._streams.close()
+
+
+def create_app(services: Services, settings: ServerSettings) -> App:
+    """The application over `services`."""
+    return App(services, settings)
+
+
+def _api(services: Services, settings: ServerSettings, streams: Streams) -> Litestar:
+    return Litestar(
+        route_handlers=[resource.router() for resource in _RESOURCES],
+        guards=[Guard(services.tokens, open_reading=settings.open_reading)],
+        dependencies={
+            "services": Provide(lambda: services, sync_to_thread=False),
+            "actor": Provide(actor, sync_to_thread=False),
+            "streams": Provide(lambda: streams, sync_to_thread=False),
+        },
+        exception_handlers={Exception: translate},
+        request_max_body_size=settings.max_body,
+        openapi_config=_description(settings),
+        logging_config=None,
+    )
+
+
+def _description(settings: ServerSettings) -> OpenAPIConfig:
+    scheme = SecurityScheme(type="http", scheme="bearer", description="A token of `quarters token create`.")
+    return OpenAPIConfig(
+        title="Quarters",
+        version=quarters.__version__,
+        description="Turns package recipes into signed binary repositories. Errors are problems as in RFC 9457.",
+        components=Components(security_schemes={BEARER: scheme}),
+        tags=[Tag(name=name, description=description) for name, description in _TAGS.items()],
+        use_handler_docstrings=True,
+        path="/openapi.json",
+        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+    )

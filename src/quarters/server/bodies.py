@@ -1,0 +1,40 @@
+"""Request bodies that are files: read as they come, and never further than they may be long."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request
+
+from quarters.model.errors import Invalid
+
+
+class BodyTooLarge(Invalid):
+    """The request's body is larger than the server allows."""
+
+
+class BodyCutOff(Invalid):
+    """The connection ended within the request's body."""
+
+
+async def chunks(request: Request[Any, Any, Any], limit: int) -> AsyncIterator[bytes]:
+    """The body piece by piece; BodyTooLarge past `limit` bytes, BodyCutOff where it ends too early."""
+    announced = request.headers.get("content-length", "0")
+    if int(announced) > limit:
+        raise BodyTooLarge
+    more = True
+    received = 0
+    while more:
+        message: Any = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise BodyCutOff
+        received += len(message["body"])
+        if received > limit:
+            raise BodyTooLarge
+        more = message.get("more_body", False)
+        if message["body"]:
+            yield message["body"]
+
+
+async def whole(request: Request[Any, Any, Any], limit: int) -> bytes:
+    """The body at once."""
+    return b"".join([chunk async for chunk in chunks(request, limit)])

@@ -1,0 +1,41 @@
+"""Everything that the server's handlers call, as one value that the wiring makes."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quarters.formats.format import Formats
+from quarters.publishing.keys import KeyRing
+from quarters.publishing.publisher import Publisher
+from quarters.publishing.repositories import Repositories
+from quarters.publishing.shelf import Shelf
+from quarters.scheduler.builders import Builders
+from quarters.scheduler.builds import Builds
+from quarters.scheduler.leases import Leases
+from quarters.server.tokens import Tokens
+from quarters.server.uploads import Uploads
+from quarters.storage.database import Database
+from quarters.storage.wakeups import Wakeups
+
+if TYPE_CHECKING:
+    from quarters.scheduler.requests import Requests
+    from quarters.sources.sync import SourceSync
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """One verb of one of these is what a handler calls."""
+
+    database: Database
+    wakeups: Wakeups
+    formats: Formats
+    keys: KeyRing
+    repositories: Repositories
+    publisher: Publisher
+    shelf: Shelf
+    sources: "SourceSync"
+    requests: "Requests"
+    builds: Builds
+    builders: Builders
+    leases: Leases
+    tokens: Tokens
+    uploads: Uploads
