@@ -8,6 +8,7 @@ from tempfile import mkstemp
 from quarters.storage import durable
 
 _UNFINISHED = ".new-"
+_MODE = 0o444
 
 
 class PackageFiles:
@@ -23,8 +24,8 @@ class PackageFiles:
     def add(self, source: Path, sha256: str) -> None:
         """Keep the file at `source`, whose content was verified to have `sha256`; once this returns it survives a power cut.
 
-        On the same file system nothing is copied: `source` becomes a second name that the caller may remove.
-        Raises StorageFull. What is there already stays as it is.
+        On the same file system nothing is copied: `source` becomes a second name, which the caller may remove but never
+        write to again. Raises StorageFull. What is there already stays as it is.
         """
         target = self.path(sha256)
         with durable.full_disk_told(target):
@@ -44,6 +45,7 @@ class PackageFiles:
 
     def _place(self, source: Path, target: Path) -> None:
         try:
+            source.chmod(_MODE)
             os.link(source, target)
         except FileExistsError:
             return
@@ -58,7 +60,7 @@ class PackageFiles:
                 shutil.copyfileobj(read, file, 1 << 20)
                 file.flush()
                 os.fsync(file.fileno())
-            unfinished.chmod(0o644)
+            unfinished.chmod(_MODE)
             unfinished.rename(target)
         finally:
             unfinished.unlink(missing_ok=True)
