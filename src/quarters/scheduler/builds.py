@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from quarters.model.build import Build
 from quarters.model.errors import Invalid
 from quarters.planning.why import Circumstances, why_not_running
-from quarters.protocol.resources import BuildFilter, BuildView, Page
+from quarters.protocol.resources import BuildFilter, BuildView, Page, Prerequisite
 from quarters.scheduler.settings import SchedulerSettings
 from quarters.storage import builders, builds, leases, needs
 from quarters.storage.database import Database
@@ -40,7 +40,14 @@ class Builds:
         if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
             raise Invalid("This cursor is not one that a list of builds gave.")
         before = int(cursor) if cursor else None
-        found = await self._database.read(builds.listed, which, before=before, limit=limit + 1)
+        matching = {
+            name: value
+            for name, value in msgspec.structs.asdict(which).items()
+            if value is not None and name != "since"
+        }
+        found = await self._database.read(
+            builds.listed, matching, since=which.since, before=before, limit=limit + 1
+        )
         return Page(tuple(found[:limit]), str(found[limit - 1].id) if len(found) > limit else None)
 
     async def show(self, build: int) -> BuildView:
@@ -79,5 +86,5 @@ class Builds:
             **msgspec.structs.asdict(build),
             why=why_not_running(build, around),
             steps=leases.steps_of(connection, number, build.attempt),
-            needs=tuple(prerequisites),
+            needs=tuple(Prerequisite(**one._asdict()) for one in prerequisites),
         )

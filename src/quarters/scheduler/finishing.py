@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from quarters.model.build import Build, Event, Outcome, Reason
 from quarters.model.errors import Conflict
 from quarters.planning.retries import retry_at
-from quarters.protocol.builds import ArtifactDigest, Finish, LeaseKey
+from quarters.protocol.builds import Finish, LeaseKey
 from quarters.storage import builds, leases, uploads
 from quarters.storage.events import record
 from quarters.storage.transitions import transition
@@ -28,10 +28,10 @@ def finish(connection: Connection, key: LeaseKey, said: Finish, now: datetime) -
 
     Conflict if artifacts are missing, LeaseLost if the attempt was given up meanwhile.
     """
-    held = leases.held(connection, key)
+    held = leases.held(connection, key.build, key.attempt, key.lease)
     if held.outcome == said.outcome:
         return
-    leases.standing(connection, key)
+    leases.standing(connection, key.build, key.attempt, key.lease)
     build = held.build
     if said.outcome is Outcome.BUILT:
         _require_whole(connection, key, said)
@@ -95,10 +95,10 @@ def _require_whole(connection: Connection, key: LeaseKey, said: Finish) -> None:
     if not said.artifacts:
         raise Conflict("A build that made no package cannot be published.")
     there = uploads.whole(connection, key.build, key.attempt)
-    missing = [artifact.file_name for artifact in said.artifacts if not _same(artifact, there)]
+    missing = [
+        artifact.file_name
+        for artifact in said.artifacts
+        if there.get(artifact.file_name) != (artifact.size, artifact.sha256)
+    ]
     if missing:
         raise Conflict(f"These artifacts have not arrived whole: {', '.join(missing)}.")
-
-
-def _same(artifact: ArtifactDigest, there: dict[str, ArtifactDigest]) -> bool:
-    return there.get(artifact.file_name) == artifact

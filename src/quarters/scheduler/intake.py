@@ -9,7 +9,7 @@ from quarters.formats.format import Formats
 from quarters.model.errors import Invalid
 from quarters.protocol.builds import ArtifactDigest, LeaseKey
 from quarters.storage.logs import LogFiles
-from quarters.storage.uploads import Incoming
+from quarters.storage.uploads import Content, Incoming
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Intake:
         size = await self.incoming.receive(path, artifact.size, offset, chunks)
         if size < artifact.size:
             return size, False
-        if not await self.incoming.is_whole(path, artifact):
+        if not await self.incoming.is_whole(path, Content(artifact.size, artifact.sha256)):
             path.unlink(missing_ok=True)
             raise Invalid(
                 f"{artifact.file_name} arrived damaged: its SHA-256 is not the announced one. Send it again."

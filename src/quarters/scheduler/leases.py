@@ -26,7 +26,8 @@ from quarters.scheduler.intake import Intake
 from quarters.scheduler.settings import SchedulerSettings
 from quarters.storage import builders, leases, uploads
 from quarters.storage.database import Database
-from quarters.storage.leases import RecipePlace
+from quarters.storage.leases import Held, RecipePlace
+from quarters.storage.uploads import Content
 from quarters.storage.wakeups import Topic, Wakeups
 
 _MISSED = 3
@@ -77,7 +78,8 @@ class Leases:
 
     async def recipe_place(self, key: LeaseKey) -> RecipePlace:
         """Where the recipe of a claimed build is."""
-        return await self._database.read(leases.recipe_place, key)
+        await self._standing(key)
+        return await self._database.read(leases.recipe_place, key.build)
 
     async def heartbeat(self, key: LeaseKey, said: Heartbeat) -> HeartbeatReply:
         """Renew a lease; `cancel` if the build is wanted no more, LeaseLost if the lease is gone."""
@@ -88,24 +90,24 @@ class Leases:
 
     async def append_log(self, key: LeaseKey, offset: int, data: bytes) -> Received:
         """Add to the log of an attempt at `offset`; the reply says from where to go on."""
-        await self._database.read(leases.standing, key)
+        await self._standing(key)
         size = await self._intake.append_log(key, offset, data)
         self._wakeups.notify(Topic.log(key.build))
         return Received(size)
 
     async def log_received(self, key: LeaseKey) -> Received:
         """How much of an attempt's log is there."""
-        await self._database.read(leases.standing, key)
+        await self._standing(key)
         return Received(self._intake.logs.size(key.build, key.attempt))
 
     async def receive_artifact(
         self, key: LeaseKey, artifact: ArtifactDigest, offset: int, chunks: AsyncIterator[bytes]
     ) -> Received:
         """Take a file that the build made, from `offset` on; once all of it is here, it is verified and stays."""
-        held = await self._database.read(leases.standing, key)
+        held = await self._standing(key)
         path = self._intake.path(key, held.format, artifact.file_name)
         whole = await self._database.read(uploads.whole, key.build, key.attempt)
-        if whole.get(artifact.file_name) == artifact:
+        if whole.get(artifact.file_name) == (artifact.size, artifact.sha256):
             return Received(artifact.size)
         if artifact.file_name in whole:
             await self._database.write(uploads.forget, key.build, key.attempt, artifact.file_name)
@@ -116,7 +118,7 @@ class Leases:
 
     async def artifact_received(self, key: LeaseKey, file_name: str) -> Received:
         """How much of an artifact is here."""
-        held = await self._database.read(leases.standing, key)
+        held = await self._standing(key)
         path = self._intake.path(key, held.format, file_name)
         return Received(path.stat().st_size if path.exists() else 0)
 
@@ -124,7 +126,7 @@ class Leases:
         """Take a builder's word for how its attempt ended; twice is as good as once."""
         whole = await self._database.read(uploads.whole, key.build, key.attempt)
         for artifact in said.artifacts:
-            if whole.get(artifact.file_name) != artifact:
+            if whole.get(artifact.file_name) != (artifact.size, artifact.sha256):
                 await self._accept_late(key, artifact)
         await self._database.write(finishing.finish, key, said, self._now())
         self._wakeups.notify(Topic.PUBLISHING, Topic.log(key.build), *_CHANGED)
@@ -163,6 +165,9 @@ class Leases:
             executor=request.executor,
         )
 
+    async def _standing(self, key: LeaseKey) -> Held:
+        return await self._database.read(leases.standing, key.build, key.attempt, key.lease)
+
     async def _introduce(self, builder: Builder) -> None:
         """Note who asks; not at every word, because an idle builder asks again and again."""
         fresh = builder.last_seen - timedelta(seconds=self._settings.builder_alive / 3)
@@ -181,25 +186,28 @@ class Leases:
 
     def _renew(self, connection: Connection, key: LeaseKey, said: Heartbeat) -> tuple[bool, bool]:
         now = self._now()
-        held = leases.held(connection, key)
+        held = leases.held(connection, key.build, key.attempt, key.lease)
         if held.build.builder is not None:
             builders.seen(connection, held.build.builder, now)
         if held.outcome == "cancelled":
             return True, False
-        leases.renew(connection, key, said.steps, now + self._lasts, now)
+        leases.standing(connection, key.build, key.attempt, key.lease)
+        leases.note_steps(connection, held.build, said.steps, now)
+        leases.renew(connection, key.build, now + self._lasts)
         return False, bool(said.steps) and said.steps[-1].step != held.build.step
 
     async def _accept_late(self, key: LeaseKey, artifact: ArtifactDigest) -> None:
         """A file may be here whole without its row, when the server was killed between the two."""
         try:
-            held = await self._database.read(leases.standing, key)
+            held = await self._standing(key)
         except LeaseLost:
             return  # Said a second time, or too late: `finish` knows which.
         path = self._intake.path(key, held.format, artifact.file_name)
-        if await self._intake.incoming.is_whole(path, artifact):
+        if await self._intake.incoming.is_whole(path, Content(artifact.size, artifact.sha256)):
             await self._database.write(_accept, key, artifact)
 
 
 def _accept(connection: Connection, key: LeaseKey, artifact: ArtifactDigest) -> None:
-    leases.standing(connection, key)
-    uploads.put(connection, key.build, key.attempt, artifact)
+    leases.standing(connection, key.build, key.attempt, key.lease)
+    content = Content(artifact.size, artifact.sha256)
+    uploads.put(connection, key.build, key.attempt, artifact.file_name, content)

@@ -18,3 +18,5 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """How long fetching one upstream database may take."""
     poll: float = 5.0
     """How often the loops look at their rows when nothing wakes them."""
+    replan: float = 30.0
+    """How long after a plan with problems it is made again at the earliest, when something was published."""

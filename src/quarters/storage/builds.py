@@ -1,5 +1,6 @@
 """Builds: how they end and begin again, and what that means for those that need them; each call belongs in a transaction."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,6 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
 from quarters.model.build import OPEN, Build, Event, Reason, State
 from quarters.model.errors import Conflict, NotFound
 from quarters.model.recipe import Recipe
-from quarters.protocol.resources import BuildFilter
 from quarters.storage import needs
 from quarters.storage.schema import artifacts, attempts, builds
 from quarters.storage.transitions import state_of, transition
@@ -80,16 +80,17 @@ def open_build(connection: Connection, build: Build) -> int | None:
 
 
 def listed(
-    connection: Connection, which: BuildFilter, *, before: int | None = None, limit: int = 100
+    connection: Connection,
+    matching: Mapping[str, str],
+    *,
+    since: datetime | None = None,
+    before: int | None = None,
+    limit: int = 100,
 ) -> list[Build]:
-    """Builds that match, newest first, those with a number below `before`."""
-    conditions: list[ColumnElement[bool]] = [
-        builds.c[name] == value
-        for name in ("state", "repository", "pkgbase", "reason", "arch", "requester", "builder")
-        if (value := getattr(which, name)) is not None
-    ]
-    if which.since is not None:
-        conditions.append(builds.c.created_at >= which.since)
+    """Builds whose columns are as in `matching`, newest first, those created `since` then, with a number below `before`."""
+    conditions: list[ColumnElement[bool]] = [builds.c[name] == value for name, value in matching.items()]
+    if since is not None:
+        conditions.append(builds.c.created_at >= since)
     if before is not None:
         conditions.append(builds.c.id < before)
     query = select(builds).where(*conditions).order_by(builds.c.id.desc()).limit(limit)

@@ -13,7 +13,6 @@ from quarters.model.errors import LeaseLost
 from quarters.model.recipe import Recipe
 from quarters.model.repository import Repository
 from quarters.planning.assignment import Ready
-from quarters.protocol.builds import LeaseKey
 from quarters.storage.builds import build_of
 from quarters.storage.events import record
 from quarters.storage.schema import attempts, builds, repositories
@@ -100,17 +99,17 @@ def details(connection: Connection, build: int) -> tuple[Recipe, Repository, int
     return msgspec.convert(row.recipe, Recipe), msgspec.convert(row.settings, Repository), row.current
 
 
-def held(connection: Connection, key: LeaseKey) -> Held:
-    """The attempt that `key` was given out for, whatever became of it; LeaseLost if it never was."""
+def held(connection: Connection, build: int, attempt: int, token: str) -> Held:
+    """The attempt that the lease `token` was given out for, whatever became of it; LeaseLost if it never was."""
     row = (
         connection.execute(
             select(builds, attempts.c.outcome, repositories.c.settings)
             .join(attempts, attempts.c.build == builds.c.id)
             .join(repositories, repositories.c.name == builds.c.repository)
             .where(
-                builds.c.id == key.build,
-                attempts.c.number == key.attempt,
-                attempts.c.lease_hash == _hash(key.lease),
+                builds.c.id == build,
+                attempts.c.number == attempt,
+                attempts.c.lease_hash == _hash(token),
             )
         )
         .mappings()
@@ -126,30 +125,25 @@ def held(connection: Connection, key: LeaseKey) -> Held:
     )
 
 
-def standing(connection: Connection, key: LeaseKey) -> Held:
-    """The attempt that `key` is for, if its lease still stands; LeaseLost if not."""
-    found = held(connection, key)
-    if found.outcome or found.build.state is not State.RUNNING or found.build.attempt != key.attempt:
+def standing(connection: Connection, build: int, attempt: int, token: str) -> Held:
+    """The attempt that the lease `token` is for, if that still stands; LeaseLost if not."""
+    found = held(connection, build, attempt, token)
+    if found.outcome or found.build.state is not State.RUNNING or found.build.attempt != attempt:
         raise LeaseLost()
     return found
 
 
-def recipe_place(connection: Connection, key: LeaseKey) -> RecipePlace:
-    """Where the recipe of a leased build is; LeaseLost if the lease does not stand."""
-    standing(connection, key)
+def recipe_place(connection: Connection, build: int) -> RecipePlace:
+    """Where the recipe of a build is."""
     row = connection.execute(
-        select(builds.c.source, builds.c.path, builds.c.revision).where(builds.c.id == key.build)
+        select(builds.c.source, builds.c.path, builds.c.revision).where(builds.c.id == build)
     ).one()
     return RecipePlace(row.source, row.path, row.revision)
 
 
-def renew(
-    connection: Connection, key: LeaseKey, steps: Sequence[StepRecord], expires_at: datetime, now: datetime
-) -> None:
-    """Let the lease of a running attempt last until `expires_at`, and note how far it is."""
-    found = standing(connection, key)
-    note_steps(connection, found.build, steps, now)
-    connection.execute(update(builds).where(builds.c.id == key.build).values(lease_expires_at=expires_at))
+def renew(connection: Connection, build: int, expires_at: datetime) -> None:
+    """Let the lease of a running build last until `expires_at`."""
+    connection.execute(update(builds).where(builds.c.id == build).values(lease_expires_at=expires_at))
 
 
 def note_steps(connection: Connection, build: Build, steps: Sequence[StepRecord], now: datetime) -> None:

@@ -1,18 +1,29 @@
 """What builds need of each other: what the end of one means for all that wait for it, in a few statements."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, delete, exists, insert, select, update
 
-from quarters.model.build import BROKEN, SATISFIED, Event, State
+from quarters.model.build import BROKEN, OPEN, SATISFIED, Event, State
 from quarters.model.recipe import NeedKind
-from quarters.protocol.resources import Prerequisite
 from quarters.storage.schema import build_needs, builds
 from quarters.storage.transitions import chunks, transition_all
 
 Edge = tuple[int, int, str, NeedKind]
 """A build, the build that it needs, the dependency as the recipe writes it, and its kind."""
+
+
+class Prerequisite(NamedTuple):
+    """A build that another one needs, and the dependency that says so."""
+
+    build: int
+    pkgbase: str
+    state: State
+    dependency: str
+    kind: NeedKind
+
 
 _OVER = SATISFIED | {State.SUPERSEDED}
 """States that nothing leads out of."""
@@ -54,6 +65,61 @@ def add(connection: Connection, edges: Iterable[Edge]) -> None:
     ]
     if rows:
         connection.execute(insert(build_needs), rows)
+
+
+def drop(connection: Connection, ids: Collection[int], prerequisites: Collection[int]) -> None:
+    """Let the builds `ids` no longer need any of `prerequisites`."""
+    for some in chunks(sorted(ids)):
+        for others in chunks(sorted(prerequisites)):
+            connection.execute(
+                delete(build_needs).where(build_needs.c.build.in_(some), build_needs.c.needs.in_(others))
+            )
+
+
+def states(connection: Connection, ids: Collection[int]) -> dict[int, State]:
+    """The state of each of these builds."""
+    found: dict[int, State] = {}
+    for some in chunks(sorted(ids)):
+        query = select(builds.c.id, builds.c.state).where(builds.c.id.in_(some))
+        found.update((row.id, State(row.state)) for row in connection.execute(query))
+    return found
+
+
+def graph(connection: Connection, repository: str, arch: str) -> dict[int, list[int]]:
+    """By unfinished build, the unfinished builds that it needs."""
+    unfinished = (
+        builds.c.repository == repository,
+        builds.c.arch == arch,
+        builds.c.state.in_(sorted(OPEN)),
+    )
+    found: dict[int, list[int]] = {
+        build: [] for build in connection.execute(select(builds.c.id).where(*unfinished)).scalars()
+    }
+    edges = (
+        select(build_needs.c.build, build_needs.c.needs)
+        .join(builds, builds.c.id == build_needs.c.build)
+        .join(_needed, _needed.c.id == build_needs.c.needs)
+        .where(*unfinished, _needed.c.state.in_(sorted(OPEN)))
+    )
+    for build, prerequisite in connection.execute(edges):
+        found[build].append(prerequisite)
+        found.setdefault(prerequisite, [])
+    return found
+
+
+def set_chains(connection: Connection, lengths: Mapping[int, int]) -> None:
+    """Note for builds how many others the longest chain that waits for them holds."""
+    known: dict[int, int] = {}
+    for some in chunks(sorted(lengths)):
+        query = select(builds.c.id, builds.c.chain).where(builds.c.id.in_(some))
+        known.update((row.id, row.chain) for row in connection.execute(query))
+    changed: dict[int, list[int]] = {}
+    for build, length in lengths.items():
+        if known[build] != length:
+            changed.setdefault(length, []).append(build)
+    for length, ids in changed.items():
+        for some in chunks(ids):
+            connection.execute(update(builds).where(builds.c.id.in_(some)).values(chain=length))
 
 
 def settle(connection: Connection, ids: Collection[int], now: datetime) -> None:

@@ -8,16 +8,23 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from quarters.model.errors import Invalid, StorageFull
-from quarters.protocol.builds import ArtifactDigest
 from quarters.storage.durable import full_disk_told, sync
 from quarters.storage.schema import artifacts
 
 _PIECE = 1 << 20
 """Bytes that are gathered before they are written."""
+
+
+class Content(NamedTuple):
+    """What a file holds: `size` in bytes, `sha256` in hexadecimal."""
+
+    size: int
+    sha256: str
 
 
 class Incoming:
@@ -57,16 +64,16 @@ class Incoming:
             await asyncio.to_thread(_append, file, path, bytes(gathered))
         return at
 
-    async def is_whole(self, path: Path, digest: ArtifactDigest) -> bool:
+    async def is_whole(self, path: Path, content: Content) -> bool:
         """Whether the file is what was announced, and is on the disk for good."""
-        return await asyncio.to_thread(self._is_whole, path, digest)
+        return await asyncio.to_thread(self._is_whole, path, content)
 
-    def _is_whole(self, path: Path, digest: ArtifactDigest) -> bool:
+    def _is_whole(self, path: Path, content: Content) -> bool:
         try:
             with path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size != digest.size:
+                if os.fstat(file.fileno()).st_size != content.size:
                     return False
-                if hashlib.file_digest(file, "sha256").hexdigest() != digest.sha256:
+                if hashlib.file_digest(file, "sha256").hexdigest() != content.sha256:
                     return False
                 with full_disk_told(path):
                     os.fsync(file.fileno())
@@ -97,16 +104,16 @@ def _numbered(folder: Path) -> list[Path]:
     return [entry for entry in folder.iterdir() if entry.name.isdigit()] if folder.is_dir() else []
 
 
-def put(connection: Connection, build: int, attempt: int, digest: ArtifactDigest) -> None:
+def put(connection: Connection, build: int, attempt: int, file_name: str, content: Content) -> None:
     """Note that an artifact is here whole."""
-    forget(connection, build, attempt, digest.file_name)
+    forget(connection, build, attempt, file_name)
     connection.execute(
         insert(artifacts).values(
             build=build,
             attempt=attempt,
-            file_name=digest.file_name,
-            size=digest.size,
-            sha256=digest.sha256,
+            file_name=file_name,
+            size=content.size,
+            sha256=content.sha256,
             version="",
         )
     )
@@ -121,13 +128,10 @@ def forget(connection: Connection, build: int, attempt: int, file_name: str) -> 
     )
 
 
-def whole(connection: Connection, build: int, attempt: int) -> dict[str, ArtifactDigest]:
+def whole(connection: Connection, build: int, attempt: int) -> dict[str, Content]:
     """The artifacts of an attempt that are here whole, by file name."""
     query = select(artifacts).where(artifacts.c.build == build, artifacts.c.attempt == attempt)
-    return {
-        row.file_name: ArtifactDigest(file_name=row.file_name, size=row.size, sha256=row.sha256)
-        for row in connection.execute(query)
-    }
+    return {row.file_name: Content(row.size, row.sha256) for row in connection.execute(query)}
 
 
 def settle(connection: Connection, build: int, attempt: int, names: Collection[str], version: str) -> None:

@@ -1,0 +1,168 @@
+"""Turns a plan into builds, in one transaction: joins what is queued, replaces what is outdated, links what needs what."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from quarters.model.build import State
+from quarters.model.recipe import SourcedRecipe
+from quarters.planning.cycles import knots
+from quarters.planning.order import remaining_path
+from quarters.planning.plan import Plan, PlannedBuild
+from quarters.planning.resolve import Edge as Need
+from quarters.storage import builds, needs, requests
+from quarters.storage.needs import Edge
+from quarters.storage.requests import Earlier
+
+_SETTLED = frozenset({State.WAITING, State.BLOCKED})
+"""States in which a build's prerequisites still matter."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """On whose behalf a plan is carried out; `automatic` leaves alone what failed with the very same recipe."""
+
+    request: int
+    requester: str
+    priority: int = 0
+    automatic: bool = False
+
+
+class Enqueued(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a plan, by pkgbase: new builds, ones that were there, and failed ones that are not tried again."""
+
+    created: dict[str, int]
+    joined: dict[str, int]
+    held: dict[str, int]
+
+
+def enqueue(
+    connection: Connection, plan: Plan, recipes: dict[str, SourcedRecipe], order: Order, now: datetime
+) -> Enqueued:
+    """Queue the builds of `plan`; `recipes` holds the recipe of each."""
+    there = requests.open_builds(connection, plan.repository, plan.arch)
+    broken = requests.latest_broken(
+        connection, plan.repository, plan.arch, {build.pkgbase for build in plan.builds}
+    )
+    joined, held, fresh = _sorted_out(plan, there, broken, order)
+    for build in fresh:
+        if build.pkgbase in there:
+            message = f"A build of {build.version} took its place."
+            builds.supersede(connection, there[build.pkgbase].id, now, message)
+    rows = [_row(build, plan, recipes[build.pkgbase], order, now) for build in fresh]
+    created = dict(
+        zip((build.pkgbase for build in fresh), requests.insert_builds(connection, rows), strict=True)
+    )
+    requests.raise_priority(connection, joined.values(), order.priority)
+    for pkgbase, number in created.items():
+        old = [found[pkgbase].id for found in (there, broken) if pkgbase in found]
+        if old:
+            needs.move_needs(connection, old, number)
+    _link(connection, plan, created, joined, held)
+    untangled = _untangle(connection, plan, created | joined | held)
+    moved = [number for pkgbase, number in created.items() if pkgbase in there or pkgbase in broken]
+    for number in moved:
+        needs.unblock_dependents(connection, number, now)
+    needs.settle(connection, {*created.values(), *joined.values(), *untangled}, now)
+    return Enqueued(created=created, joined=joined, held=held)
+
+
+def _sorted_out(
+    plan: Plan, there: dict[str, Earlier], broken: dict[str, Earlier], order: Order
+) -> tuple[dict[str, int], dict[str, int], list[PlannedBuild]]:
+    """What to join, what to leave alone, and what to build; prerequisites come before what needs them."""
+    joined: dict[str, int] = {}
+    held: dict[str, int] = {}
+    fresh: dict[str, PlannedBuild] = {}
+    for build in plan.builds:
+        queued, failed = there.get(build.pkgbase), broken.get(build.pkgbase)
+        if queued is not None and (queued.fingerprint, queued.bump) == (build.fingerprint, build.bump):
+            joined[build.pkgbase] = queued.id
+        elif (
+            order.automatic
+            and queued is None
+            and failed is not None
+            and failed.fingerprint == build.fingerprint
+            # A prerequisite that is built anew may mend it.
+            and not any(edge.pkgbase in fresh for edge in build.needs)
+        ):
+            held[build.pkgbase] = failed.id
+        else:
+            fresh[build.pkgbase] = build
+    return joined, held, list(fresh.values())
+
+
+def _row(
+    build: PlannedBuild, plan: Plan, sourced: SourcedRecipe, order: Order, now: datetime
+) -> dict[str, Any]:
+    origin = sourced.origin
+    return {
+        "request_id": order.request,
+        "repository": plan.repository,
+        "arch": plan.arch,
+        "pkgbase": build.pkgbase,
+        "source": origin.source,
+        "path": origin.path,
+        "revision": origin.revision,
+        "version": build.version,
+        "fingerprint": build.fingerprint,
+        "recipe": sourced.recipe,
+        "cause": build.cause,
+        "requester": order.requester,
+        "packager": origin.author or order.requester,
+        "bump": build.bump,
+        "priority": order.priority,
+        "created_at": now,
+        "message": "",
+    }
+
+
+def _link(
+    connection: Connection, plan: Plan, created: dict[str, int], joined: dict[str, int], held: dict[str, int]
+) -> None:
+    """Store the plan's edges; a build that was queued before keeps only those to builds outside of the plan."""
+    numbers = created | joined | held
+    states = needs.states(connection, joined.values())
+    open_ = {pkgbase for pkgbase, number in joined.items() if states[number] in _SETTLED}
+    needs.drop(connection, [joined[pkgbase] for pkgbase in open_], set(numbers.values()))
+    needs.add(
+        connection,
+        (
+            edge
+            for build in plan.builds
+            if build.pkgbase in created or build.pkgbase in open_
+            for edge in _edges(build, numbers)
+        ),
+    )
+
+
+def _edges(build: PlannedBuild, numbers: dict[str, int]) -> Iterable[Edge]:
+    """One edge to each prerequisite, for the first dependency that says so."""
+    first: dict[str, Need] = {}
+    for edge in build.needs:
+        first.setdefault(edge.pkgbase, edge)
+    for pkgbase, edge in first.items():
+        yield numbers[build.pkgbase], numbers[pkgbase], edge.dependency, edge.kind
+
+
+def _untangle(connection: Connection, plan: Plan, numbers: dict[str, int]) -> set[int]:
+    """Note how long a chain waits for each build, after dropping older edges that would close a circle with the plan's.
+
+    A plan has no circles, but builds that were queued by earlier plans may need each other the other way round.
+    Returns the builds that lost an edge.
+    """
+    graph = needs.graph(connection, plan.repository, plan.arch)
+    planned = {(edge[0], edge[1]) for build in plan.builds for edge in _edges(build, numbers)}
+    named = {str(build): [str(head) for head in heads] for build, heads in graph.items()}
+    changed: set[int] = set()
+    for knot in knots(named):
+        members = {int(name) for name in knot}
+        for build in members:
+            stale = [h for h in graph[build] if h in members and (build, h) not in planned]
+            needs.drop(connection, [build], set(stale))
+            graph[build] = [head for head in graph[build] if head not in stale]
+            changed.update([build] if stale else [])
+    needs.set_chains(connection, remaining_path(graph))
+    return changed

@@ -1,0 +1,244 @@
+"""Requests for builds: planned, queued, and planned again by themselves when recipes or packages change."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection
+
+from quarters.formats.format import Format, Formats
+from quarters.model.build import Cause
+from quarters.model.errors import Invalid, NotFound, QuartersError
+from quarters.model.repository import Repository
+from quarters.planning.catalog import Catalog
+from quarters.planning.outdated import Wanted, outdated
+from quarters.planning.plan import Plan
+from quarters.planning.problems import ProblemKind
+from quarters.protocol.resources import BuildRequest, PlanRequest, Requested
+from quarters.scheduler.enqueue import Order, enqueue
+from quarters.scheduler.proposals import Proposal, carry_out, propose
+from quarters.scheduler.settings import SchedulerSettings
+from quarters.scheduler.upstreams import Upstreams
+from quarters.storage import repositories, requests, sources, upstreams
+from quarters.storage.database import Database
+from quarters.storage.sources import Generation
+from quarters.storage.wakeups import Topic, Wakeups
+
+
+class Requests:
+    """Turns wishes into builds: those of people at once, those of sources by a loop."""
+
+    def __init__(
+        self,
+        database: Database,
+        wakeups: Wakeups,
+        upstreams: Upstreams,
+        formats: Formats,
+        settings: SchedulerSettings,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._wakeups = wakeups
+        self._upstreams = upstreams
+        self._formats = formats
+        self._settings = settings
+        self._now = now
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """What would be built, and why; for the repository's first architecture where none is named."""
+        repository = await self._repository(request.repository)
+        arch = _arches(repository, request.arch)[0]
+        wish = (
+            _asked(request.packages, force=request.force) if request.packages else _everything(request.force)
+        )
+        await self._upstreams.ensure(repository)
+        proposal = await self._database.read(propose, repository.name, [arch], wish, self._formats)
+        return proposal.parts[0].plan
+
+    async def request(self, request: BuildRequest, requester: str) -> Requested:
+        """Queue packages with all that they need; NotFound, with near matches, if no recipe makes one of them."""
+        if not request.packages:
+            raise Invalid("Name at least one package to build.")
+        repository = await self._repository(request.repository)
+        arches = _arches(repository, request.arch)
+        await self._upstreams.ensure(repository)
+
+        def make(connection: Connection) -> Proposal:
+            wish = _asked(request.packages, force=request.force)
+            return propose(connection, repository.name, arches, wish, self._formats)
+
+        deed = partial(_queue, request=request, requester=requester, now=self._now())
+        answer = await carry_out(self._database, make, deed)
+        self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS)
+        return answer
+
+    async def run(self) -> None:
+        """Plan automatic sources whenever something changed, and look at upstreams now and then; without end."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._plan_again_and_again())
+            tasks.create_task(self._refresh_again_and_again())
+
+    async def plan_sources(self) -> None:
+        """One round: plan the automatic sources with new recipes, and those whose problems may be gone."""
+        todo = await self._database.read(sources.unplanned)
+        todo += await self._database.read(self._worth_another_look)
+        for generation in todo:
+            try:
+                await self._plan_source(generation)
+            except QuartersError as error:
+                structlog.get_logger(__name__).warning(
+                    "source cannot be planned", source=generation.source.name, error=str(error)
+                )
+
+    async def _plan_source(self, generation: Generation) -> None:
+        repository = await self._database.read(repositories.get, generation.source.repository)
+        await self._upstreams.ensure(repository)
+
+        def make(connection: Connection) -> Proposal:
+            wish = _outdated_of(generation.source.name)
+            return propose(connection, repository.name, repository.arches, wish, self._formats)
+
+        deed = partial(_queue_outdated, generation=generation, now=self._now())
+        if await carry_out(self._database, make, deed):
+            self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS)
+
+    def _worth_another_look(self, connection: Connection) -> list[Generation]:
+        """Sources that had problems which something new may have solved; not at every publish of a busy hour."""
+        before = self._now() - timedelta(seconds=self._settings.replan)
+        found = []
+        for source in sources.listed(connection):
+            latest = requests.latest(connection, source.repository, _requester(source.name))
+            if (
+                source.automatic
+                and source.enabled
+                and latest is not None
+                and latest.problems
+                and latest.planned_at <= before
+                and requests.changed_since(connection, source.repository, latest.planned_at)
+            ):
+                found.append(Generation(source, 0))
+        return found
+
+    async def _plan_again_and_again(self) -> None:
+        while True:
+            mark = self._wakeups.mark(Topic.PLANNING)
+            try:
+                await self.plan_sources()
+            except Exception:  # noqa: BLE001 - the loop's outermost frame
+                structlog.get_logger(__name__).exception("planning failed; it is tried again")
+            await self._wakeups.wait(Topic.PLANNING, mark, self._settings.poll)
+
+    async def _refresh_again_and_again(self) -> None:
+        while True:
+            try:
+                await self._upstreams.refresh()
+            except Exception:  # noqa: BLE001 - the loop's outermost frame
+                structlog.get_logger(__name__).exception("refreshing upstreams failed; it is tried again")
+            await asyncio.sleep(min(self._settings.upstream_refresh, 6 * self._settings.poll))
+
+    async def _repository(self, name: str | None) -> Repository:
+        if name is not None:
+            return await self._database.read(repositories.get, name)
+        found = await self._database.read(repositories.listed)
+        if not found:
+            raise NotFound("There is no repository yet; create one with `quarters repo create`.")
+        if len(found) > 1:
+            names = ", ".join(repository.name for repository in found)
+            raise Invalid(f"Say which repository is meant: {names}.")
+        return found[0]
+
+
+def _arches(repository: Repository, arch: str | None) -> Sequence[str]:
+    if arch is not None and arch not in repository.arches:
+        raise Invalid(f"{repository.name} is for {', '.join(repository.arches)}, not for {arch}.")
+    return repository.arches if arch is None else (arch,)
+
+
+def _requester(source: str) -> str:
+    return f"source:{source}"
+
+
+def _asked(packages: Sequence[str], *, force: bool) -> Callable[[Catalog, Format], list[Wanted]]:
+    return lambda _catalog, _format: [Wanted(name, Cause.REQUESTED, force) for name in packages]
+
+
+def _everything(force: bool) -> Callable[[Catalog, Format], list[Wanted]]:
+    if force:
+        return lambda catalog, _format: [Wanted(name, Cause.REBUILD, True) for name in catalog.recipes]
+    return outdated
+
+
+def _outdated_of(source: str) -> Callable[[Catalog, Format], list[Wanted]]:
+    def wish(catalog: Catalog, format: Format) -> list[Wanted]:
+        return [one for one in outdated(catalog, format) if catalog.recipes[one.name].source == source]
+
+    return wish
+
+
+def _queue(
+    connection: Connection, proposal: Proposal, *, request: BuildRequest, requester: str, now: datetime
+) -> Requested:
+    """Carry out what a person asked for."""
+    _refuse_unknown(proposal)
+    arch = proposal.parts[0].plan.arch if len(proposal.parts) == 1 else ""
+    number = requests.add(connection, proposal.repository, arch, requester, request.packages, now)
+    order = Order(request=number, requester=requester, priority=request.priority)
+    done = [enqueue(connection, plan, recipes, order, now) for plan, recipes in proposal.parts]
+    problems = _problems(connection, proposal)
+    requests.set_problems(connection, number, problems, now)
+    current = [one.pkgbase for plan, _ in proposal.parts for one in plan.current]
+    return Requested(
+        request=number,
+        builds=tuple(build for one in done for build in one.created.values()),
+        joined=tuple(build for one in done for build in one.joined.values()),
+        current=tuple(dict.fromkeys(current)),
+        problems=problems,
+    )
+
+
+def _queue_outdated(
+    connection: Connection, proposal: Proposal, *, generation: Generation, now: datetime
+) -> bool:
+    """Carry out what a source's recipes ask for; whether there is anything new to build."""
+    name = generation.source.name
+    requester = _requester(name)
+    earlier = requests.latest(connection, proposal.repository, requester)
+    number = requests.add(connection, proposal.repository, "", requester, (), now)
+    order = Order(request=number, requester=requester, automatic=True)
+    done = [enqueue(connection, plan, recipes, order, now) for plan, recipes in proposal.parts]
+    new = any(one.created for one in done)
+    if earlier is not None and not new:
+        requests.forget(connection, number)
+        number = earlier.id
+    requests.set_problems(connection, number, _problems(connection, proposal), now)
+    sources.planned(connection, name, generation.number)
+    return new
+
+
+def _refuse_unknown(proposal: Proposal) -> None:
+    found = [problem for part in proposal.parts for problem in part.plan.problems]
+    unknown = dict.fromkeys(one.message for one in found if one.kind is ProblemKind.UNKNOWN)
+    if unknown:
+        raise NotFound(" ".join(unknown))
+    unreadable = dict.fromkeys(one.message for one in found if one.kind is ProblemKind.UNREADABLE)
+    if unreadable:
+        raise Invalid(" ".join(unreadable))
+
+
+def _problems(connection: Connection, proposal: Proposal) -> tuple[str, ...]:
+    """What cannot be planned, in sentences; an upstream that cannot be read may well be the cause."""
+    plans = [part.plan for part in proposal.parts]
+    fits = {one.pkgbase for plan in plans for one in plan.builds}
+    fits.update(one.pkgbase for plan in plans for one in plan.current)
+    found = [
+        problem
+        for plan in plans
+        for problem in plan.problems
+        if problem.kind is not ProblemKind.WRONG_ARCH or problem.name not in fits
+    ]
+    sentences = dict.fromkeys(problem.message for problem in found)
+    if any(problem.kind is ProblemKind.UNRESOLVABLE for problem in found):
+        sentences |= dict.fromkeys(upstreams.problems(connection, proposal.repository))
+    return tuple(sentences)
