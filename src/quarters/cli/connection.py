@@ -27,9 +27,9 @@ class Connection(msgspec.Struct, frozen=True):
 
 def connect() -> "Client":
     """A client of the server that the environment names, or that `quarters up` started."""
+    found = find(os.environ)
     from quarters.protocol.client import Client
 
-    found = find(os.environ)
     return Client(found.url, found.token)
 
 
@@ -58,13 +58,18 @@ def places(environ: Mapping[str, str]) -> tuple[Path, Path]:
 
 
 def write(connection: Connection, *paths: Path) -> None:
-    """Leave `connection` in files that only their owner can read, each whole or not at all."""
+    """Leave `connection` in files that only their owner can read."""
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.{os.getpid()}")
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(connection))
-        new.replace(path)
+        write_private(path, msgspec.json.encode(connection))
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+    new.replace(path)
 
 
 def read(path: Path) -> Connection | None:

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.exceptions import UnknownCommandError
 
 from quarters import __version__
@@ -37,10 +37,11 @@ def application() -> App:
     """The command with all its nouns, none of them imported yet."""
     app = App(
         name="quarters",
-        help="Turns package recipes into signed binary repositories that pacman installs from.",
+        help="Turns package recipes into signed binary repositories that pacman installs from.\n\n"
+        "Every command takes --help, and those that show something take --json.",
         version=__version__,
         help_format="plaintext",
-        help_epilogue="Every command takes --help, and those that show something take --json.",
+        default_parameter=Parameter(negative_iterable=()),
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
@@ -87,7 +88,8 @@ def _usage(error: CycloptsError) -> str:
     chain = list(error.command_chain or ())
     if isinstance(error, UnknownCommandError) and chain:
         chain = chain[:-1]
-    return f"{words.rstrip('.')}. See `{' '.join(['quarters', *chain])} --help`."
+    sentence = words if words.endswith(("...", "?")) else f"{words.removesuffix('.')}."
+    return f"{sentence} See `{' '.join(['quarters', *chain])} --help`."
 
 
 if __name__ == "__main__":

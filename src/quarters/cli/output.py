@@ -13,10 +13,13 @@ from rich.text import Text
 
 from quarters.model.build import State
 
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON, as the HTTP API shows it.")]
+Json = Annotated[
+    bool,
+    Parameter(name="--json", negative=(), show_default=False, help="Print JSON, as the HTTP API shows it."),
+]
 Repo = Annotated[str | None, Parameter(name="--repo", help="Repository; may be left out if there is one.")]
 Arch = Annotated[str | None, Parameter(name="--arch", help="Architecture, as pacman names it.")]
-Yes = Annotated[bool, Parameter(name="--yes", negative=(), help="Do not ask.")]
+Yes = Annotated[bool, Parameter(name="--yes", negative=(), show_default=False, help="Do not ask.")]
 
 STYLES = {
     State.WAITING: "dim",

@@ -1,6 +1,7 @@
 """`quarters source`: where recipes come from."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -53,7 +54,7 @@ async def add(
         made = await client.sources.create(
             NewSource(
                 name=name,
-                location=location,
+                location=_absolute(location),
                 repository=repository,
                 kind=how.kind,
                 branch=how.branch,
@@ -148,6 +149,11 @@ async def remove(name: str, /, *, yes: Yes = False) -> None:
     async with connect() as client:
         await client.sources.delete(name)
     output.say(f"Source {name} is removed.")
+
+
+def _absolute(location: str) -> str:
+    """A folder on this machine by its whole path: the server works in another one."""
+    return str(Path(location).resolve()) if ":" not in location and Path(location).is_dir() else location
 
 
 def _standing(it: Source) -> str:

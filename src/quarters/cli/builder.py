@@ -1,0 +1,92 @@
+"""`quarters builder`: a machine that builds for a server."""
+
+import os
+import sys
+from collections.abc import MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from quarters.cli.running import ConfigFile, Root, Slots
+from quarters.model.errors import ConfigInvalid, Unavailable
+
+app = App(name="builder")
+
+_DESCRIPTOR = "/proc/self/fd/"
+_VARIABLES = ("QUARTERS_TOKEN", "QUARTERS_BUILDER__TOKEN")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What this machine brings, and whom it works for; what is left out comes from the configuration."""
+
+    server: Annotated[str | None, Parameter(help="URL of the server.")] = None
+    name: Annotated[str | None, Parameter(help="Name of this builder; its token bears the same.")] = None
+    slots: Slots = None
+    root: Root = None
+    data: Annotated[Path | None, Parameter(help="Folder for roots, caches and work.")] = None
+
+
+@app.default
+async def builder(
+    *,
+    config: ConfigFile = None,
+    machine: Machine | None = None,
+    token_file: Annotated[
+        Path | None, Parameter(help="File with the token; or set QUARTERS_TOKEN, but never an argument.")
+    ] = None,
+    parent: Annotated[int | None, Parameter(show=False)] = None,
+) -> None:
+    """Run a builder until it is told to stop."""
+    from quarters.cli.running import settings, stopped
+    from quarters.wiring import logs
+    from quarters.wiring.builder import run
+    from quarters.wiring.parent import end_with
+
+    if parent is not None:
+        end_with(parent)
+    hide_token(os.environ)
+    token = _read(token_file) if token_file else None
+    given = vars(machine or Machine())
+    chosen = settings(config, builder={**given, "token": token}).builder
+    os.environ.pop("QUARTERS_BUILDER__TOKEN_FILE", None)
+    if not chosen.token:
+        raise ConfigInvalid(
+            "A builder needs a token: make one on the server with "
+            f"`quarters token create {chosen.name} --scope builder`, and set QUARTERS_TOKEN or give --token-file."
+        )
+    logs.configure(quiet=parent is not None and sys.stderr.isatty())
+    await run(chosen, stopped())
+
+
+def hide_token(environ: MutableMapping[str, str]) -> None:
+    """Start this process anew without the token in its environment, which anybody who is the same user could read.
+
+    The kernel shows the environment that a program was started with, whatever is removed from it later; so the token
+    goes on as an open file without a name.
+    """
+    found = [environ.pop(name) for name in _VARIABLES if name in environ]
+    if not found:
+        return
+    file = os.memfd_create("token", 0)
+    os.write(file, found[0].encode())
+    command = [*sys.orig_argv, "--token-file", f"{_DESCRIPTOR}{file}"]
+    sys.stdout.flush()
+    os.execve(sys.executable, command, dict(environ))  # noqa: S606 - the very same program
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigInvalid(f"--token-file: {path} cannot be read: {error.strerror}.") from error
+    if str(path).startswith(_DESCRIPTOR):
+        with suppress(OSError):
+            os.close(int(path.name))
+    if not text:
+        raise Unavailable(f"--token-file: {path} is empty.")
+    return text

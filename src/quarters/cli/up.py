@@ -1,0 +1,103 @@
+"""`quarters up`: the whole system on one machine, with nothing to configure."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+from rich.text import Text
+
+from quarters.cli import output
+from quarters.cli.connection import places
+from quarters.cli.repo import pacman_conf
+from quarters.cli.running import ConfigFile, Data, Port, Root, Slots, settings, stopped
+from quarters.config import Config
+
+if TYPE_CHECKING:
+    from quarters.wiring.server import RunningServer
+
+app = App(name="up")
+
+
+@app.default
+def up(
+    *,
+    data: Data = None,
+    port: Port = None,
+    slots: Slots = None,
+    root: Root = None,
+    config: ConfigFile = None,
+) -> None:
+    """Run server and builder on this machine until told to stop.
+
+    What they need is made on the first start: the data folder, the signing key, a repository, tokens.
+    """
+    import uvloop
+
+    from quarters.wiring import logs
+
+    chosen = settings(
+        config, storage={"data": data}, server={"port": port}, builder={"slots": slots, "root": root}
+    )
+    logs.configure(quiet=sys.stderr.isatty())
+    uvloop.run(_run(chosen, config))
+
+
+async def _run(config: Config, file: Path | None) -> None:
+    from quarters.cli import first_run
+    from quarters.wiring.child import kept_alive
+    from quarters.wiring.server import running
+
+    folder = config.storage.data.absolute()
+    stop = stopped()
+    async with running(config) as server:
+        await first_run.introduce(server, folder, places(os.environ)[1])
+        repository = await first_run.default_repository(server)
+        token = await first_run.builder_token(server, folder, config.builder.name)
+        async with kept_alive("builder", _builder(server, config, token, file)):
+            _greet(server.url, repository.name, folder, config)
+            await stop.wait()
+            output.say("Stopping.")
+
+
+def _builder(server: "RunningServer", config: Config, token: Path, file: Path | None) -> list[str]:
+    # -P keeps the working folder out of the search for modules.
+    command = [sys.executable, "-P", "-m", "quarters.cli.main", "builder"]
+    command += ["--server", server.local_url, "--name", config.builder.name]
+    command += ["--slots", str(config.builder.slots), "--root", config.builder.root]
+    command += ["--data", str(config.storage.data.absolute() / "builder"), "--token-file", str(token)]
+    command += ["--parent", str(os.getpid())]
+    return [*command, "--config", str(file)] if file else command
+
+
+def _greet(url: str, repository: str, data: Path, config: Config) -> None:
+    slots = config.builder.slots
+    output.say()
+    output.facts(
+        [
+            ("Quarters is up", Text(url, "bold")),
+            ("Data", data),
+            ("Builder", f"{config.builder.name}, {slots} build{'' if slots == 1 else 's'} at once"),
+        ]
+    )
+    output.say()
+    output.say("Clients add to /etc/pacman.conf:")
+    output.say()
+    output.say(_indented(pacman_conf(repository, url)))
+    output.say()
+    output.say("Next:")
+    output.say()
+    output.facts(
+        [
+            ("  quarters source add NAME URL", "recipes from a git repository, a folder each"),
+            ("  quarters builds watch", "what is being built"),
+            ("  quarters key export", "the public key, for pacman-key --add"),
+        ]
+    )
+    output.say()
+    sys.stdout.flush()
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

@@ -1,0 +1,29 @@
+"""A builder's process: its objects, made by hand."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from quarters.builder import roots
+from quarters.builder.agent import Agent
+from quarters.builder.executors.sandbox import Sandbox
+from quarters.builder.settings import BuilderSettings
+from quarters.model.errors import QuartersError
+from quarters.protocol.client import Client
+from quarters.wiring.loops import kept_running
+
+
+async def run(settings: BuilderSettings, stop: asyncio.Event) -> None:
+    """Build until `stop` is set; a QuartersError that trying again cannot mend ends it."""
+    executor = Sandbox(settings, roots.chosen(settings.root, settings.data))
+    async with Client(settings.server, settings.token) as client:
+        agent = Agent(settings, client.work, executor, lambda: datetime.now(UTC))
+        building = asyncio.create_task(kept_running("builder", agent.run, (QuartersError,)))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({building, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if building.done():
+                await building
+        finally:
+            for task in (building, stopping):
+                task.cancel()
+            await asyncio.gather(building, stopping, return_exceptions=True)

@@ -1,0 +1,56 @@
+"""Keeps a child process running: one that ends is started again, after a while that grows."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0
+_STEADY = 60.0
+"""Seconds after which a child that ends counts as one that worked until then."""
+_GRACE = 10.0
+"""Seconds that it gets to end when it is told to."""
+
+
+@asynccontextmanager
+async def kept_alive(name: str, command: Sequence[str]) -> AsyncIterator[None]:
+    """Meanwhile, have `command` run; afterwards it has ended."""
+    task = asyncio.create_task(_keep(name, command), name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _keep(name: str, command: Sequence[str]) -> None:
+    log = structlog.get_logger("child")
+    clock = asyncio.get_running_loop().time
+    pause = _FIRST_PAUSE
+    while True:
+        began = clock()
+        child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
+        try:
+            code = await child.wait()
+        finally:
+            await _ended(child)
+        if clock() - began >= _STEADY:
+            pause = _FIRST_PAUSE
+        log.warning("child ended", child=name, code=code, again_in=pause)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is not None:
+        return
+    child.terminate()
+    try:
+        async with asyncio.timeout(_GRACE):
+            await child.wait()
+    except TimeoutError:
+        child.kill()
+        await child.wait()

@@ -1,0 +1,139 @@
+"""The server's process: its objects, made by hand, opened in order, and its loops."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from quarters.config import Config
+from quarters.formats.pacman import Pacman
+from quarters.publishing.deliveries import Deliveries
+from quarters.publishing.index import IndexWriter
+from quarters.publishing.intake import Intake as Acceptance
+from quarters.publishing.publisher import Publisher
+from quarters.publishing.repositories import Repositories
+from quarters.publishing.shelf import Shelf
+from quarters.publishing.swap import Swap
+from quarters.scheduler.builders import Builders
+from quarters.scheduler.builds import Builds
+from quarters.scheduler.intake import Intake
+from quarters.scheduler.leases import Leases
+from quarters.scheduler.requests import Requests
+from quarters.scheduler.upstreams import Upstreams
+from quarters.server.app import create_app
+from quarters.server.run import listen, local_url, serve
+from quarters.server.services import Services
+from quarters.server.tokens import Tokens
+from quarters.server.uploads import Uploads
+from quarters.sources.sync import SourceSync
+from quarters.storage.database import Database
+from quarters.storage.logs import LogFiles
+from quarters.storage.package_files import PackageFiles
+from quarters.storage.uploads import Incoming
+from quarters.storage.wakeups import Wakeups
+from quarters.wiring.data_folder import claimed
+from quarters.wiring.keys import keyring
+from quarters.wiring.loops import kept_running
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that answers: `url` is for clients anywhere, `local_url` for programs on this machine."""
+
+    url: str
+    local_url: str
+    services: Services
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[RunningServer]:
+    """A server, from an own data folder to answering requests; PortInUse, DataFolderBusy, DataFolderUnusable."""
+    async with AsyncExitStack() as stack:
+        data = stack.enter_context(claimed(config.storage.data.absolute()))
+        listening = stack.enter_context(listen(config.server))
+        database = Database(config.storage.database_url)
+        await database.open()
+        stack.push_async_callback(database.close)
+        wakeups = Wakeups()
+        services, loops = _assembled(config, data, database, wakeups)
+        services.keys.ensure()
+        services.uploads.sweep()
+        await stack.enter_async_context(_looping(loops))
+        await stack.enter_async_context(_serving(services, config, listening))
+        local = local_url(listening)
+        yield RunningServer(config.server.public_url.rstrip("/") or local, local, services)
+
+
+_Loops = Mapping[str, Callable[[], Awaitable[None]]]
+
+
+def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups) -> tuple[Services, _Loops]:
+    formats = {"pacman": Pacman()}
+    keys = keyring(config)
+    files, incoming, logs = (
+        PackageFiles(data / "packages"),
+        Incoming(data / "incoming"),
+        LogFiles(data / "logs"),
+    )
+    index = IndexWriter(data / "index", database, formats, keys)
+    swap = Swap(database, wakeups, index, keys, _now, config.publishing.kept_indexes)
+    acceptance = Acceptance(files, keys, formats)
+    deliveries = Deliveries(database, wakeups, incoming, acceptance, swap, config.publishing)
+    upstreams = Upstreams(database, wakeups, formats, config.scheduler, _now)
+    requests = Requests(database, wakeups, upstreams, formats, config.scheduler, _now)
+    leases = Leases(
+        database, wakeups, Intake(logs, incoming, formats), config.scheduler, lambda _: keys.public(), _now
+    )
+    sources = SourceSync(database, wakeups, config.sources, data / "sources", formats, _now)
+    services = Services(
+        database=database,
+        wakeups=wakeups,
+        formats=formats,
+        keys=keys,
+        repositories=Repositories(database, wakeups, swap, index, keys, formats),
+        publisher=Publisher(database, acceptance, swap),
+        shelf=Shelf(database, files, index, keys, formats),
+        sources=sources,
+        requests=requests,
+        builds=Builds(database, wakeups, logs, config.scheduler, _now),
+        builders=Builders(database, wakeups, config.scheduler, _now),
+        leases=leases,
+        tokens=Tokens(database, _now),
+        uploads=Uploads(data / "uploads", config.server.max_upload),
+    )
+    loops = {
+        "sources": sources.run,
+        "requests": requests.run,
+        "leases": leases.run,
+        "publishing": deliveries.run,
+    }
+    return services, loops
+
+
+@asynccontextmanager
+async def _looping(loops: _Loops) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(kept_running(name, loop), name=name) for name, loop in loops.items()]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+@asynccontextmanager
+async def _serving(services: Services, config: Config, listening: socket.socket) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(serve(create_app(services, config.server), config.server, listening, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
