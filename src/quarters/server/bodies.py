@@ -4,12 +4,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from litestar import Request
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from quarters.model.errors import Invalid
-
-
-class BodyTooLarge(Invalid):
-    """The request's body is larger than the server allows."""
 
 
 class BodyCutOff(Invalid):
@@ -17,10 +14,10 @@ class BodyCutOff(Invalid):
 
 
 async def chunks(request: Request[Any, Any, Any], limit: int) -> AsyncIterator[bytes]:
-    """The body piece by piece; BodyTooLarge past `limit` bytes, BodyCutOff where it ends too early."""
+    """The body piece by piece; RequestEntityTooLarge past `limit` bytes, BodyCutOff where it ends too early."""
     announced = request.headers.get("content-length", "0")
     if int(announced) > limit:
-        raise BodyTooLarge
+        raise RequestEntityTooLarge
     more = True
     received = 0
     while more:
@@ -29,7 +26,7 @@ async def chunks(request: Request[Any, Any, Any], limit: int) -> AsyncIterator[b
             raise BodyCutOff
         received += len(message["body"])
         if received > limit:
-            raise BodyTooLarge
+            raise RequestEntityTooLarge
         more = message.get("more_body", False)
         if message["body"]:
             yield message["body"]

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, TypedDict
 
 from litestar import Request
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
     OpenAPIMediaType,
@@ -15,7 +16,7 @@ from litestar.openapi.spec import (
     SecurityRequirement,
 )
 from litestar.openapi.spec.enums import OpenAPIFormat
-from litestar.params import Dependency, Parameter
+from litestar.params import PathParameter, QueryParameter, SkipValidation
 
 from quarters.model.token import Scope
 from quarters.protocol import problems
@@ -30,22 +31,31 @@ RAW = "application/octet-stream"
 
 _PLAIN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 _PACKAGE = r"^[A-Za-z0-9@_+][A-Za-z0-9@._+-]{0,254}$"
+_ARCH = r"^[a-z0-9_]{1,32}$"
+_FILE = r"^[A-Za-z0-9@_+][A-Za-z0-9@._+:~-]{0,254}$"
 
 Asking = Request[Any, Any, Any]
-Given = Annotated[Services, Dependency(skip_validation=True)]
-Actor = Annotated[str, Dependency(skip_validation=True)]
+Given = NamedDependency[SkipValidation[Services]]
+Followed = NamedDependency[SkipValidation[Streams]]
+Actor = NamedDependency[SkipValidation[str]]
 """The name of the token that asks."""
-Followed = Annotated[Streams, Dependency(skip_validation=True)]
-Limit = Annotated[int, Parameter(ge=1, le=500, description="How many items to return at most.")]
+
+Name = Annotated[str, PathParameter(pattern=_PLAIN)]
+Package = Annotated[str, PathParameter(pattern=_PACKAGE)]
+Arch = Annotated[str, PathParameter(pattern=_ARCH)]
+FileName = Annotated[str, PathParameter(pattern=_FILE)]
+Id = Annotated[int, PathParameter(ge=0, le=2**63 - 1)]
+
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="How many items to return at most.")]
 Cursor = Annotated[
-    str | None, Parameter(max_length=1000, description="Where to go on, from the list's last answer.")
+    str | None, QueryParameter(max_length=1000, description="Where to go on, from the list's last answer.")
 ]
-Name = Annotated[str, Parameter(pattern=_PLAIN)]
-Package = Annotated[str, Parameter(pattern=_PACKAGE)]
-Arch = Annotated[str, Parameter(pattern=r"^[a-z0-9_]{1,32}$")]
-Id = Annotated[int, Parameter(ge=0, le=2**63 - 1)]
-Offset = Annotated[int, Parameter(ge=0, le=2**62, description="Where to begin, in bytes.")]
-Search = Annotated[str | None, Parameter(max_length=200, pattern=r"^[^\x00]*$")]
+OfName = Annotated[str | None, QueryParameter(pattern=_PLAIN)]
+OfPackage = Annotated[str | None, QueryParameter(pattern=_PACKAGE)]
+OfArch = Annotated[str | None, QueryParameter(pattern=_ARCH)]
+Called = Annotated[str, QueryParameter(pattern=_FILE, description="The package's file name.")]
+Search = Annotated[str | None, QueryParameter(name="query", max_length=200, pattern=r"^[^\x00]*$")]
+Offset = Annotated[int, QueryParameter(ge=0, le=2**62, description="Where to begin, in bytes.")]
 LIMIT = 100
 
 

@@ -1,37 +1,41 @@
 """Builds: list, request, show, cancel, retry."""
 
 from datetime import datetime
+from typing import Annotated
 
 from litestar import Router, get, post
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from quarters.model.build import Build, Reason, State
 from quarters.model.token import Scope
 from quarters.protocol.resources import BuildFilter, BuildRequest, BuildView, Page, Requested
-from quarters.server.routes import API, LIMIT, Actor, Cursor, Given, Id, Limit, Name, Package, needs
+from quarters.server.routes import API, LIMIT, Actor, Cursor, Given, Id, Limit, OfName, OfPackage, needs
+
+InState = Annotated[State | None, QueryParameter(name="state")]
 
 
 async def build_filter(
-    state: State | None = None,
-    repository: Name | None = None,
-    pkgbase: Package | None = None,
-    reason: Reason | None = None,
-    since: datetime | None = None,
+    now: InState = None,
+    repository: OfName = None,
+    pkgbase: OfPackage = None,
+    reason: FromQuery[Reason | None] = None,
+    since: FromQuery[datetime | None] = None,
 ) -> BuildFilter:
     """Which builds are asked for; `since` is when they were created at the earliest."""
-    return BuildFilter(state=state, repository=repository, pkgbase=pkgbase, reason=reason, since=since)
+    return BuildFilter(state=now, repository=repository, pkgbase=pkgbase, reason=reason, since=since)
 
 
 @get("/", dependencies={"which": Provide(build_filter)}, **needs(Scope.READ, "listBuilds"))
 async def list_builds(
-    services: Given, which: BuildFilter, limit: Limit = LIMIT, cursor: Cursor = None
+    services: Given, which: NamedDependency[BuildFilter], limit: Limit = LIMIT, cursor: Cursor = None
 ) -> Page[Build]:
     """Builds that match, newest first."""
     return await services.builds.list(which, limit, cursor)
 
 
 @post("/", **needs(Scope.BUILD, "requestBuilds", 404, 409, 413))
-async def request_builds(services: Given, actor: Actor, data: BuildRequest) -> Requested:
+async def request_builds(services: Given, actor: Actor, data: JSONBody[BuildRequest]) -> Requested:
     """Queue packages with everything that they need."""
     return await services.requests.request(data, actor)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, get
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from litestar.response import Stream
 
 from quarters.model.errors import Invalid
@@ -21,8 +21,8 @@ _LONGEST_ID = 18
 
 Last = Annotated[
     str | None,
-    Parameter(
-        header=LAST_EVENT_ID,
+    HeaderParameter(
+        name=LAST_EVENT_ID,
         max_length=_LONGEST_ID,
         description="Go on after this event; without it, from now.",
     ),

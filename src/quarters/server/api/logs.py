@@ -1,34 +1,39 @@
-"""Logs of builds: text from an offset on, or followed as it grows."""
+"""Logs of builds: text from an offset on, or followed as it grows, or added to by the builder."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from litestar import MediaType, Router, get
-from litestar.params import Parameter
+from litestar import MediaType, Router, get, post
+from litestar.di import Provide
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
 from quarters.model.build import TERMINAL, State
 from quarters.model.errors import Invalid, NotFound
 from quarters.model.token import Scope
+from quarters.protocol.builds import Received
 from quarters.protocol.streams import KEEP_ALIVE, LAST_EVENT_ID, MEDIA_TYPE, LogPlace, StreamEvent, encode
-from quarters.server.routes import API, Followed, Given, Id, Offset, needs
+from quarters.server.api.lease import Key, lease_key
+from quarters.server.bodies import whole
+from quarters.server.routes import API, Asking, Followed, Given, Id, Offset, RawBody, needs
 from quarters.server.services import Services
 from quarters.server.streams import Streams, event_stream
 from quarters.storage.wakeups import Topic
 
 _PIECE = 1 << 20
+_MOST_AT_ONCE = 4 << 20
 _LONGEST_LINE = 64 << 10
 """Bytes after which a line is shown before it ends."""
 
 Attempt = Annotated[
-    int | None, Parameter(ge=0, le=2**31 - 1, description="Which attempt; by default the last.")
+    int | None, QueryParameter(ge=0, le=2**31 - 1, description="Which attempt; by default the last.")
 ]
 Last = Annotated[
-    str | None, Parameter(header=LAST_EVENT_ID, max_length=40, description="Go on after this event.")
+    str | None, HeaderParameter(name=LAST_EVENT_ID, max_length=40, description="Go on after this event.")
 ]
 
 
-@get("/{build:int}/log", media_type=MediaType.TEXT, **needs(Scope.READ, "readLog", 404))
+@get("/{build:int}/log", tags=["logs"], media_type=MediaType.TEXT, **needs(Scope.READ, "readLog", 404))
 async def read_log(services: Given, build: Id, offset: Offset = 0, attempt: Attempt = None) -> Stream:
     """The log as far as it has arrived, from `offset` on; past its end that is nothing."""
     place = await _place(services, build, attempt, offset)
@@ -39,7 +44,7 @@ async def read_log(services: Given, build: Id, offset: Offset = 0, attempt: Atte
     )
 
 
-@get("/{build:int}/log/stream", media_type=MEDIA_TYPE, **needs(Scope.READ, "followLog", 404))
+@get("/{build:int}/log/stream", tags=["logs"], media_type=MEDIA_TYPE, **needs(Scope.READ, "followLog", 404))
 async def follow_log(
     services: Given,
     streams: Followed,
@@ -59,6 +64,31 @@ async def follow_log(
             raise Invalid("Last-Event-ID is not the id of an event of a log.")
         place = known
     return event_stream(_follow(services, streams, build, place))
+
+
+@post(
+    "/{build:int}/log",
+    status_code=200,
+    operation_class=RawBody,
+    dependencies={"key": Provide(lease_key)},
+    tags=["work"],
+    **needs(Scope.BUILDER, "appendLog", 404, 409, 413, 507),
+)
+async def append_log(request: Asking, services: Given, key: Key, offset: Offset) -> Received:
+    """Add to the log what it holds from `offset` on; what has arrived already does no harm."""
+    data = await whole(request, _MOST_AT_ONCE)
+    return await services.leases.append_log(key, offset, data)
+
+
+@get(
+    "/{build:int}/log/received",
+    dependencies={"key": Provide(lease_key)},
+    tags=["work"],
+    **needs(Scope.BUILDER, "logReceived", 404, 409),
+)
+async def log_received(services: Given, key: Key) -> Received:
+    """How much of the log has arrived."""
+    return await services.leases.log_received(key)
 
 
 async def _place(services: Services, build: int, attempt: int | None, offset: int) -> LogPlace:
@@ -113,4 +143,4 @@ def _end(state: State) -> bytes:
 
 def router() -> Router:
     """The routes of this resource."""
-    return Router(f"{API}/builds", route_handlers=[read_log, follow_log], tags=["logs"])
+    return Router(f"{API}/builds", route_handlers=[read_log, follow_log, append_log, log_received])

@@ -1,9 +1,6 @@
 """Packages of a repository: list, show, upload, remove."""
 
-from typing import Annotated
-
 from litestar import Router, delete, get, post
-from litestar.params import Parameter
 
 from quarters.model.repository import Snapshot
 from quarters.model.token import Scope
@@ -15,33 +12,30 @@ from quarters.server.routes import (
     Actor,
     Arch,
     Asking,
+    Called,
     Cursor,
     Given,
     Limit,
     Name,
+    OfArch,
     Package,
     RawBody,
     Search,
     needs,
 )
 
-FileName = Annotated[
-    str,
-    Parameter(pattern=r"^[A-Za-z0-9@_+][A-Za-z0-9@._+:~-]{0,254}$", description="The package's file name."),
-]
-
 
 @get("/{name:str}/packages", **needs(Scope.READ, "listPackages", 404))
 async def list_packages(
     services: Given,
     name: Name,
-    arch: Arch | None = None,
-    query: Search = None,
+    arch: OfArch = None,
+    text: Search = None,
     limit: Limit = LIMIT,
     cursor: Cursor = None,
 ) -> Page[PackageView]:
     """What the current snapshot lists, by name; `query` is part of a name."""
-    return await services.repositories.packages(name, arch, query, limit, cursor)
+    return await services.repositories.packages(name, arch, text, limit, cursor)
 
 
 @get("/{name:str}/packages/{arch:str}/{pkgname:str}", **needs(Scope.READ, "showPackage", 404))
@@ -54,10 +48,10 @@ async def show_package(services: Given, name: Name, arch: Arch, pkgname: Package
     "/{name:str}/packages",
     operation_class=RawBody,
     request_max_body_size=None,
-    **needs(Scope.PUBLISH, "publishPackage", 404, 409, 507),
+    **needs(Scope.PUBLISH, "publishPackage", 404, 409, 413, 507),
 )
 async def publish_package(
-    request: Asking, services: Given, actor: Actor, name: Name, file_name: FileName
+    request: Asking, services: Given, actor: Actor, name: Name, file_name: Called
 ) -> PackageView:
     """Upload a package file; once this is answered, clients can install it."""
     async with services.uploads.received(chunks(request, services.uploads.limit)) as path:

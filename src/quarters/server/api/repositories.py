@@ -1,6 +1,7 @@
 """Repositories: list, create, show, change, delete, and their snapshots."""
 
 from litestar import Router, delete, get, patch, post
+from litestar.params import JSONBody
 
 from quarters.model.repository import Snapshot
 from quarters.model.token import Scope
@@ -24,7 +25,7 @@ async def list_repositories(
 
 
 @post("/", **needs(Scope.ADMIN, "createRepository", 409, 413))
-async def create_repository(services: Given, actor: Actor, data: NewRepository) -> RepositoryView:
+async def create_repository(services: Given, actor: Actor, data: JSONBody[NewRepository]) -> RepositoryView:
     """Create a repository and the key that signs it."""
     return await services.repositories.create(data, actor)
 
@@ -37,7 +38,7 @@ async def show_repository(services: Given, name: Name) -> RepositoryView:
 
 @patch("/{name:str}", **needs(Scope.ADMIN, "changeRepository", 404, 409, 413))
 async def change_repository(
-    services: Given, actor: Actor, name: Name, data: RepositoryChange
+    services: Given, actor: Actor, name: Name, data: JSONBody[RepositoryChange]
 ) -> RepositoryView:
     """Change the fields that are given."""
     return await services.repositories.change(name, data, actor)
@@ -58,13 +59,13 @@ async def list_snapshots(
 
 
 @post("/{name:str}/rollbacks", **needs(Scope.PUBLISH, "rollBack", 404, 409, 413))
-async def roll_back(services: Given, actor: Actor, name: Name, data: Rollback) -> Snapshot:
+async def roll_back(services: Given, actor: Actor, name: Name, data: JSONBody[Rollback]) -> Snapshot:
     """Serve again what an earlier snapshot held, as a new snapshot."""
     return await services.publisher.rollback(name, data.snapshot, actor)
 
 
 @post("/{name:str}/promotions", **needs(Scope.PUBLISH, "promote", 404, 409, 413))
-async def promote(services: Given, actor: Actor, name: Name, data: Promotion) -> Snapshot:
+async def promote(services: Given, actor: Actor, name: Name, data: JSONBody[Promotion]) -> Snapshot:
     """List packages of this repository in another one too; no file is copied."""
     return await services.publisher.promote(name, data, actor)
 

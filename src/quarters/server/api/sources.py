@@ -1,6 +1,7 @@
 """Sources: list, create, show, change, delete, sync."""
 
 from litestar import Router, delete, get, patch, post
+from litestar.params import JSONBody
 
 from quarters.model.source import Source
 from quarters.model.token import Scope
@@ -15,7 +16,7 @@ async def list_sources(services: Given, limit: Limit = LIMIT, cursor: Cursor = N
 
 
 @post("/", **needs(Scope.ADMIN, "createSource", 404, 409, 413))
-async def create_source(services: Given, data: NewSource) -> Source:
+async def create_source(services: Given, data: JSONBody[NewSource]) -> Source:
     """Add a source; its first sync begins at once."""
     return await services.sources.add(data)
 
@@ -27,7 +28,7 @@ async def show_source(services: Given, name: Name) -> Source:
 
 
 @patch("/{name:str}", **needs(Scope.ADMIN, "changeSource", 404, 413))
-async def change_source(services: Given, name: Name, data: SourceChange) -> Source:
+async def change_source(services: Given, name: Name, data: JSONBody[SourceChange]) -> Source:
     """Change the fields that are given."""
     return await services.sources.change(name, data)
 

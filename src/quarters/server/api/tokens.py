@@ -1,6 +1,7 @@
 """Tokens: list, create, revoke."""
 
 from litestar import Router, delete, get, post
+from litestar.params import JSONBody
 
 from quarters.model.token import Scope, Token
 from quarters.protocol.resources import CreatedToken, NewToken, Page
@@ -14,7 +15,7 @@ async def list_tokens(services: Given, limit: Limit = LIMIT, cursor: Cursor = No
 
 
 @post("/", **needs(Scope.ADMIN, "createToken", 413))
-async def create_token(services: Given, data: NewToken) -> CreatedToken:
+async def create_token(services: Given, data: JSONBody[NewToken]) -> CreatedToken:
     """Create a token. Its secret is in this answer and nowhere else."""
     return await services.tokens.create(data)
 

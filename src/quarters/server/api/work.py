@@ -3,44 +3,27 @@
 from typing import Annotated
 
 from litestar import Response, Router, get, post, put
-from litestar.di import Provide
-from litestar.params import Parameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import JSONBody, QueryParameter
 
 from quarters.model.errors import Forbidden, Invalid
 from quarters.model.token import Scope
 from quarters.protocol.builds import (
-    LEASE_HEADER,
     ArtifactDigest,
     ClaimReply,
     ClaimRequest,
     Finish,
     Heartbeat,
     HeartbeatReply,
-    LeaseKey,
     Received,
 )
-from quarters.server.api.packages import FileName
+from quarters.server.api.lease import Key, lease_key
 from quarters.server.auth import bearer
-from quarters.server.bodies import chunks, whole
-from quarters.server.routes import API, RAW, Asking, Followed, Given, Id, Offset, RawBody, needs
+from quarters.server.bodies import chunks
+from quarters.server.routes import API, RAW, Asking, FileName, Followed, Given, Offset, RawBody, needs
 
-_MOST_LOG = 4 << 20
-
-Lease = Annotated[
-    str,
-    Parameter(
-        header=LEASE_HEADER,
-        pattern=r"^[0-9]{1,9}:[\x21-\x7e]{1,200}$",
-        description="`<attempt>:<lease token>`",
-    ),
-]
-Sha256 = Annotated[str, Parameter(pattern=r"^[0-9a-f]{64}$")]
-
-
-async def lease_key(build: Id, lease: Lease) -> LeaseKey:
-    """The lease under which a builder speaks."""
-    attempt, _, token = lease.partition(":")
-    return LeaseKey(build, int(attempt), token)
+Announced = NamedDependency[ArtifactDigest]
+Sha256 = Annotated[str, QueryParameter(pattern=r"^[0-9a-f]{64}$")]
 
 
 async def announced(file_name: FileName, size: Offset, sha256: Sha256) -> ArtifactDigest:
@@ -49,7 +32,9 @@ async def announced(file_name: FileName, size: Offset, sha256: Sha256) -> Artifa
 
 
 @post("/claims", status_code=200, **needs(Scope.BUILDER, "claim", 413))
-async def claim(request: Asking, services: Given, streams: Followed, data: ClaimRequest) -> ClaimReply:
+async def claim(
+    request: Asking, services: Given, streams: Followed, data: JSONBody[ClaimRequest]
+) -> ClaimReply:
     """Wait up to `wait` seconds for builds to work on."""
     token = bearer(request)
     if token.scope is Scope.BUILDER and token.name != data.builder:
@@ -58,7 +43,7 @@ async def claim(request: Asking, services: Given, streams: Followed, data: Claim
 
 
 @get("/builds/{build:int}/recipe", media_type=RAW, **needs(Scope.BUILDER, "fetchRecipe", 404, 409))
-async def fetch_recipe(services: Given, key: LeaseKey) -> Response[bytes]:
+async def fetch_recipe(services: Given, key: Key) -> Response[bytes]:
     """The recipe's files as a tar archive, as they were when the build was planned."""
     place = await services.leases.recipe_place(key)
     return Response(
@@ -67,27 +52,9 @@ async def fetch_recipe(services: Given, key: LeaseKey) -> Response[bytes]:
 
 
 @post("/builds/{build:int}/heartbeat", status_code=200, **needs(Scope.BUILDER, "heartbeat", 404, 409, 413))
-async def heartbeat(services: Given, key: LeaseKey, data: Heartbeat) -> HeartbeatReply:
+async def heartbeat(services: Given, key: Key, data: JSONBody[Heartbeat]) -> HeartbeatReply:
     """Renew the lease; the reply says whether to go on."""
     return await services.leases.heartbeat(key, data)
-
-
-@post(
-    "/builds/{build:int}/log",
-    status_code=200,
-    operation_class=RawBody,
-    **needs(Scope.BUILDER, "appendLog", 404, 409, 413, 507),
-)
-async def append_log(request: Asking, services: Given, key: LeaseKey, offset: Offset) -> Received:
-    """Add to the log what it holds from `offset` on; what has arrived already does no harm."""
-    data = await whole(request, _MOST_LOG)
-    return await services.leases.append_log(key, offset, data)
-
-
-@get("/builds/{build:int}/log/received", **needs(Scope.BUILDER, "logReceived", 404, 409))
-async def log_received(services: Given, key: LeaseKey) -> Received:
-    """How much of the log has arrived."""
-    return await services.leases.log_received(key)
 
 
 @put(
@@ -98,7 +65,11 @@ async def log_received(services: Given, key: LeaseKey) -> Received:
     **needs(Scope.BUILDER, "uploadArtifact", 404, 409, 413, 507),
 )
 async def upload_artifact(
-    request: Asking, services: Given, key: LeaseKey, artifact: ArtifactDigest, offset: Offset = 0
+    request: Asking,
+    services: Given,
+    key: Key,
+    artifact: Announced,
+    offset: Offset = 0,
 ) -> Received:
     """Upload a file from `offset` on; what arrived before a connection broke is kept."""
     if artifact.size > services.uploads.limit:
@@ -108,13 +79,13 @@ async def upload_artifact(
 
 
 @get("/builds/{build:int}/artifacts/{file_name:str}", **needs(Scope.BUILDER, "artifactReceived", 404, 409))
-async def artifact_received(services: Given, key: LeaseKey, file_name: FileName) -> Received:
+async def artifact_received(services: Given, key: Key, file_name: FileName) -> Received:
     """How much of an artifact has arrived."""
     return await services.leases.artifact_received(key, file_name)
 
 
 @post("/builds/{build:int}/finish", status_code=204, **needs(Scope.BUILDER, "finish", 404, 409, 413))
-async def finish(services: Given, key: LeaseKey, data: Finish) -> None:
+async def finish(services: Given, key: Key, data: JSONBody[Finish]) -> None:
     """Say how the attempt ended; saying the same again does no harm."""
     await services.leases.finish(key, data)
 
@@ -125,8 +96,6 @@ def router() -> Router:
         claim,
         fetch_recipe,
         heartbeat,
-        append_log,
-        log_received,
         upload_artifact,
         artifact_received,
         finish,
