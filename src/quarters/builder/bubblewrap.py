@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from quarters.builder.cleanup import to_the_end
 from quarters.builder.failure import BuildFailed
 from quarters.builder.workspace import PATH, Workspace
 from quarters.model.build import Reason
@@ -80,7 +81,7 @@ async def run(
     try:
         return await supervised.follow(output)
     finally:
-        await asyncio.shield(supervised.end())
+        await to_the_end(supervised.end())
 
 
 class _Supervised:

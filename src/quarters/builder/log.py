@@ -25,7 +25,7 @@ class BuildLog:
         self._limit = limit
         self.size = 0
         self.grown = asyncio.Event()
-        self.closed = False
+        self.closed = asyncio.Event()
 
     def __enter__(self) -> Self:
         """Open while the attempt lasts."""
@@ -53,7 +53,7 @@ class BuildLog:
 
     def close(self) -> None:
         """Nothing follows."""
-        self.closed = True
+        self.closed.set()
         self.grown.set()
 
     def read(self, offset: int, size: int) -> bytes:
@@ -77,15 +77,23 @@ class BuildLog:
 async def send(log: BuildLog, server: Server, key: LeaseKey, patience: float) -> None:
     """Copy `log` to the server, in order and without gaps, until all of a closed log has arrived."""
     received = 0
-    while not (log.closed and received >= log.size):
+    while not (log.closed.is_set() and received >= log.size):
         if received >= log.size:
             log.grown.clear()
             await log.grown.wait()
-        if not log.closed and log.size - received < _CHUNK:
-            await asyncio.sleep(_BATCH)
+        if log.size - received < _CHUNK:
+            await _gather(log)
         data = log.read(received, _CHUNK)
         try:
             received = (await server.append_log(key, received, data)).size if data else received
         except AWAY:
             # The bytes may have arrived although the answer did not.
             received = (await persistently(lambda: server.log_received(key), patience)).size
+
+
+async def _gather(log: BuildLog) -> None:
+    try:
+        async with asyncio.timeout(_BATCH):
+            await log.closed.wait()
+    except TimeoutError:
+        return

@@ -54,6 +54,7 @@ _FOLDERS = (
     "home",
     "mnt",
     "srv",
+    "tmp",
     "var/tmp",
     "var/log",
     "var/cache",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from quarters.builder.cleanup import to_the_end
+
 BUILD = "build"
 """HOME and BUILDDIR in the root."""
 RECIPE = "recipe"
@@ -69,7 +71,7 @@ async def prepared(work: Path, name: str, uid: int) -> AsyncIterator[Workspace]:
         workspace.changes.chmod(0o755)
         yield workspace
     finally:
-        await asyncio.shield(remove(workspace.folder))
+        await to_the_end(remove(workspace.folder))
 
 
 async def remove(folder: Path) -> None:
