@@ -1,0 +1,1 @@
+"""Where recipes come from: kinds of sources behind one protocol, and the loop that follows them."""

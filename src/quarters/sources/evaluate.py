@@ -1,0 +1,167 @@
+"""A PKGBUILD's metadata where no .SRCINFO tells it: makepkg in a sandbox without network, rights or much of anything."""
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from quarters.model.errors import RecipeInvalid, Unavailable
+from quarters.sources.complaints import complaint
+from quarters.sources.processes import end, together
+
+_NOBODY = 65534
+_READ_ONLY_ETC = (
+    # What makepkg and the tools it starts look at: no accounts' secrets, no host's name, no keys.
+    "makepkg.conf",
+    "makepkg.conf.d",
+    "makepkg.d",
+    "pacman.conf",
+    "ld.so.cache",
+    "passwd",
+    "alternatives",
+)
+_BEGUN = b"begun\n"
+# The recipe is unpacked here and not on the server's disk, so that nothing of it ever is. Limits: CPU seconds, bytes of
+# a file (ulimit counts KiB), of core dumps, of address space; processes count within this user namespace alone.
+_SCRIPT = """
+echo begun
+ulimit -t "$1" -f 65536 -c 0 -v 1048576 -n 256
+ulimit -u 64
+echo 1000 >/proc/self/oom_score_adj
+bsdtar -x -f - -C /recipe --no-same-owner || exit 99
+exec </dev/null
+chmod -R a-w /recipe
+cd /recipe && exec makepkg --printsrcinfo
+"""
+_ROOM = 64 << 20
+"""Bytes that the recipe's files may take, and as many again in /tmp."""
+_MAX_OUTPUT = 1 << 20
+_MAX_ERRORS = 64 << 10
+
+
+class SandboxUnusable(Unavailable):
+    """Recipes without a .SRCINFO cannot be read here, since bubblewrap does not work."""
+
+
+class Evaluator:
+    """Runs makepkg on recipes, at most `at_once` of them side by side, each for at most `timeout` seconds."""
+
+    def __init__(self, timeout: float, at_once: int) -> None:
+        self._timeout = timeout
+        self._turn = asyncio.Semaphore(at_once)
+
+    async def srcinfo(self, archive: bytes) -> str:
+        """The .SRCINFO of the recipe whose folder `archive` (tar) holds.
+
+        RecipeInvalid says what is wrong with the recipe, SandboxUnusable that this machine cannot evaluate any.
+        """
+        if len(archive) > _ROOM:
+            raise RecipeInvalid(f"The recipe's folder has {len(archive) >> 20} MiB, too much to evaluate it.")
+        async with self._turn:
+            ended = await self._run(archive)
+        if not ended.out.startswith(_BEGUN):
+            raise SandboxUnusable(_mend(ended))
+        if ended.exit_code != 0:
+            raise RecipeInvalid(complaint(ended.err.decode(errors="replace"), ended.exit_code))
+        text = ended.out.removeprefix(_BEGUN).decode(errors="replace")
+        # What the recipe itself printed comes before.
+        start = text.rfind("\npkgbase = ")
+        return text[start + 1 :]
+
+    async def _run(self, archive: bytes) -> "_Ended":
+        # Root drops to nobody before anything else: inside of the sandbox, nothing is owned by a real root.
+        user, others = (_NOBODY, ()) if os.geteuid() == 0 else (None, None)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command(self._timeout),
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin"},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+                user=user,
+                group=user,
+                extra_groups=others,
+            )
+        except FileNotFoundError:
+            raise SandboxUnusable(_NOT_INSTALLED) from None
+        try:
+            async with asyncio.timeout(self._timeout):
+                _, out, err = await together(
+                    _feed(process.stdin, archive),
+                    _capped(process.stdout, _MAX_OUTPUT),
+                    _capped(process.stderr, _MAX_ERRORS),
+                )
+                return _Ended(await process.wait(), out, err)
+        except TimeoutError:
+            raise RecipeInvalid(
+                f"The PKGBUILD did not end: it was stopped after {self._timeout:g} seconds."
+            ) from None
+        finally:
+            # Its processes have a namespace of their own: none of them outlives bwrap.
+            await end(process)
+
+
+class _Ended(msgspec.Struct, frozen=True):
+    exit_code: int
+    out: bytes
+    err: bytes
+
+
+def command(timeout: float) -> list[str]:
+    """The sandbox: nothing but /usr and some of /etc, both read-only; what can be written is small and vanishes."""
+    arguments = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
+    arguments += ["--uid", str(_NOBODY), "--gid", str(_NOBODY), "--cap-drop", "ALL", "--hostname", "sandbox"]
+    arguments += ["--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib64", "lib32"):
+        top = Path("/", name)
+        if top.is_symlink():
+            arguments += ["--symlink", str(top.readlink()), str(top)]
+        elif top.exists():
+            arguments += ["--ro-bind", str(top), str(top)]
+    for name in _READ_ONLY_ETC:
+        arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    arguments += ["--proc", "/proc", "--dev", "/dev"]
+    for folder in ("/tmp", "/recipe"):
+        arguments += ["--size", str(_ROOM), "--tmpfs", folder]
+    arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
+    environment = {"PATH": "/usr/bin:/bin:/usr/bin/core_perl", "HOME": "/tmp", "LC_ALL": "C.UTF-8"}
+    environment |= dict.fromkeys(("BUILDDIR", "PKGDEST", "SRCDEST", "SRCPKGDEST", "LOGDEST"), "/tmp")
+    for name, value in environment.items():
+        arguments += ["--setenv", name, value]
+    return [*arguments, "--", "bash", "-c", _SCRIPT, "evaluate", str(max(1, round(timeout)))]
+
+
+async def _feed(stream: asyncio.StreamWriter | None, data: bytes) -> None:
+    if stream is not None:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            stream.write(data)
+            await stream.drain()
+        stream.close()
+
+
+async def _capped(stream: asyncio.StreamReader | None, limit: int) -> bytes:
+    data = bytearray()
+    while stream is not None and (chunk := await stream.read(1 << 16)):
+        data += chunk
+        if len(data) > limit:
+            raise RecipeInvalid(f"The PKGBUILD printed more than {limit >> 10} KiB while it was evaluated.")
+    return bytes(data)
+
+
+_NOT_INSTALLED = (
+    "This recipe has no current .SRCINFO, and bubblewrap (bwrap), which is needed to evaluate its PKGBUILD, is not "
+    "installed; install it, or commit a .SRCINFO."
+)
+
+
+def _mend(ended: _Ended) -> str:
+    lines = ended.err.decode(errors="replace").strip().splitlines()
+    why = lines[0].removeprefix("bwrap: ").rstrip(".") if lines else f"exit code {ended.exit_code}"
+    return (
+        "This recipe has no current .SRCINFO, and its PKGBUILD cannot be evaluated because bubblewrap makes no "
+        f"sandbox here ({why}); allow user namespaces (sysctl user.max_user_namespaces), or commit a .SRCINFO."
+    )

@@ -1,0 +1,18 @@
+"""The sources' section of the configuration."""
+
+import msgspec
+
+
+class SourcesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How sources are followed, and what reading a recipe may cost."""
+
+    poll_interval: float = 300.0
+    """Seconds between two looks at a source that nobody asks to sync."""
+    longest_retry: float = 3600.0
+    """Seconds to which the wait grows while a source keeps failing."""
+    fetch_timeout: float = 600.0
+    """Seconds that one git command may take."""
+    evaluations: int = 2
+    """How many recipes are evaluated side by side."""
+    evaluation_timeout: float = 20.0
+    """Seconds that evaluating one recipe may take."""
