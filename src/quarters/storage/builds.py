@@ -120,7 +120,7 @@ def postpone(connection: Connection, build: int, message: str, not_before: datet
     )
 
 
-def succeed(connection: Connection, build: int, now: datetime, **columns: Any) -> None:
+def succeed(connection: Connection, /, build: int, now: datetime, **columns: Any) -> None:
     """A build is published: it succeeded, and what waited only for it becomes ready."""
     _end(connection, build, Event.PUBLISHED, now, **columns)
     needs.release_dependents(connection, build, now)
@@ -133,14 +133,14 @@ def skip(connection: Connection, build: int, now: datetime, message: str) -> Non
 
 
 def fail(
-    connection: Connection, build: int, reason: Reason, message: str, now: datetime, **columns: Any
+    connection: Connection, /, build: int, reason: Reason, message: str, now: datetime, **columns: Any
 ) -> None:
     """A build failed for good: it says why, and all that need it are blocked; `columns` may hold command, exit_code."""
     _end(connection, build, Event.FAIL, now, reason=reason, message=message, **columns)
     needs.block_dependents(connection, build, now)
 
 
-def time_out(connection: Connection, build: int, message: str, now: datetime, **columns: Any) -> None:
+def time_out(connection: Connection, /, build: int, message: str, now: datetime, **columns: Any) -> None:
     """A build took longer than it may; all that need it are blocked."""
     _end(connection, build, Event.TIME_OUT, now, message=message, **columns)
     needs.block_dependents(connection, build, now)
@@ -177,7 +177,7 @@ def retry(connection: Connection, build: int, now: datetime, who: str) -> None:
     needs.settle(connection, [build], now)
 
 
-def _end(connection: Connection, build: int, event: Event, now: datetime, **columns: Any) -> None:
+def _end(connection: Connection, /, build: int, event: Event, now: datetime, **columns: Any) -> None:
     transition(
         connection, build, event, now, finished_at=now, lease_expires_at=None, not_before=None, **columns
     )

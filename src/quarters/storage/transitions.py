@@ -16,14 +16,14 @@ _AT_ONCE = 1000
 """Most ids in one statement; SQLite and PostgreSQL take some ten thousand parameters."""
 
 
-def transition(connection: Connection, build: int, event: Event, now: datetime, **columns: Any) -> State:
+def transition(connection: Connection, /, build: int, event: Event, now: datetime, **columns: Any) -> State:
     """Let `event` happen to one build and set `columns` with it; StateChangeRefused if its state does not allow it."""
     old = state_of(connection, build)
     return transition_all(connection, [build], old, event, now, **columns)
 
 
 def transition_all(
-    connection: Connection, ids: Collection[int], old: State, event: Event, now: datetime, **columns: Any
+    connection: Connection, /, ids: Collection[int], old: State, event: Event, now: datetime, **columns: Any
 ) -> State:
     """Let `event` happen to all of `ids`, which are all in the state `old`; dependents are not looked at."""
     new = after(old, event)
