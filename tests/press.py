@@ -1,5 +1,6 @@
 """A whole publishing part on a database and a folder, with packages and finished builds to feed it."""
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -67,7 +68,7 @@ def package(
     """A package with one file, `text`; `more` are further lines of .PKGINFO."""
     pkginfo = f"pkgname = {name}\npkgbase = {base or name}\npkgver = {version}\npkgdesc = Says {name}\narch = {arch}\n"
     target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+    with tarfile.open(fileobj=target, mode="w") as archive:
         for path, content in (
             (".PKGINFO", f"{pkginfo}builddate = 1700000000\nsize = {len(text)}\n{more}"),
             (f"usr/share/{name}", text),
@@ -75,7 +76,7 @@ def package(
             member = tarfile.TarInfo(path)
             member.size = len(content.encode())
             archive.addfile(member, io.BytesIO(content.encode()))
-    return Made(f"{name}-{version}-{arch}.pkg.tar.gz", version, target.getvalue())
+    return Made(f"{name}-{version}-{arch}.pkg.tar.gz", version, gzip.compress(target.getvalue(), mtime=0))
 
 
 def recipe(
@@ -99,22 +100,27 @@ class Press:
     """Publishing, wired as a server wires it."""
 
     def __init__(self, database: Database, folder: Path, key: str = "quarters") -> None:
-        formats: Formats = {"pacman": Pacman()}
         self.folder = folder
         self.database = database
         self.clock = Clock()
         self.wakeups = Wakeups()
         self.settings = PublishingSettings()
-        self.keys = KeyRing(folder / "keys", key)
-        self.keys.ensure()
         self.files = PackageFiles(folder / "packages")
         self.incoming = Incoming(folder / "incoming")
-        self.index = IndexWriter(folder / "index", database, formats, self.keys)
-        self.swap = Swap(database, self.wakeups, self.index, self.keys, self.clock)
+        self.sign_with(key)
+
+    def sign_with(self, key: str) -> None:
+        """Wire everything anew with the key of that name."""
+        formats: Formats = {"pacman": Pacman()}
+        database, wakeups = self.database, self.wakeups
+        self.keys = KeyRing(self.folder / "keys", key)
+        self.keys.ensure()
+        self.index = IndexWriter(self.folder / "index", database, formats, self.keys)
+        self.swap = Swap(database, wakeups, self.index, self.keys, self.clock)
         intake = Intake(self.files, self.keys, formats)
-        self.deliveries = Deliveries(database, self.wakeups, self.incoming, intake, self.swap, self.settings)
+        self.deliveries = Deliveries(database, wakeups, self.incoming, intake, self.swap, self.settings)
         self.publisher = Publisher(database, intake, self.swap)
-        self.repositories = Repositories(database, self.wakeups, self.swap, self.index, self.keys, formats)
+        self.repositories = Repositories(database, wakeups, self.swap, self.index, self.keys, formats)
         self.shelf = Shelf(database, self.files, self.index, self.keys, formats)
 
     async def repository(self, name: str = "own", arches: tuple[str, ...] = ("x86_64",)) -> None:
