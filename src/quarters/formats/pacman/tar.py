@@ -12,6 +12,9 @@ from quarters.model.errors import Invalid
 
 BLOCK = 512
 _ZEROS = bytes(BLOCK)
+_NUMBERS = (slice(100, 108), slice(108, 116), slice(116, 124), slice(136, 148))
+"""Mode, uid, gid and mtime: not needed here, but libarchive recognises no archive where one of them is none."""
+
 _EXTENSION_LIMIT = 1024 * 1024
 """A pax header holds a path, times and extended attributes: kilobytes."""
 
@@ -60,7 +63,7 @@ class Tar:
                     raise Invalid("it ends within a member")
                 self._check_rest()
                 return
-            _check_sum(block)
+            _check(block)
             flag = block[156:157]
             if flag in (b"x", b"L", b"K"):
                 self._begin(_number(block[124:136]))
@@ -125,7 +128,9 @@ class Tar:
                 return
 
 
-def _check_sum(block: bytes) -> None:
+def _check(block: bytes) -> None:
+    for field in _NUMBERS:
+        _number(block[field])
     if sum(block) - sum(block[148:156]) + 8 * 0x20 != _number(block[148:156]):
         raise Invalid("it is damaged: a header's checksum is wrong")
 
@@ -133,7 +138,7 @@ def _check_sum(block: bytes) -> None:
 def _number(field: bytes) -> int:
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
-    digits = field.strip(b" \0")
+    digits = field.rstrip(b" \0").lstrip(b" ")  # after a leading zero byte libarchive would read 0
     try:
         if not digits or digits.isdigit():
             return int(digits or b"0", 8)
@@ -170,16 +175,17 @@ def _pax(content: bytes) -> dict[str, bytes]:
     at = 0
     while at < len(content):
         space = content.find(b" ", at, at + 20)
-        length = _decimal(content[at:space]) if space > 0 else 0
-        record = content[space + 1 : at + length]
-        key, equals, value = record.partition(b"=")
-        if at + length > len(content) or not equals or not record.endswith(b"\n"):
+        if space < 0:
+            raise Invalid("it is damaged: an extended header cannot be read")
+        end = at + _decimal(content[at:space])
+        key, equals, value = content[space + 1 : end].partition(b"=")
+        if end > len(content) or not equals or not value.endswith(b"\n"):
             raise Invalid("it is damaged: an extended header cannot be read")
         name = key.decode("utf-8", "replace")
         if name in ("SCHILY.filetype", "SCHILY.realsize", "SUN.holesdata"):
             raise Invalid(f"it uses the extension {name}, which is not understood")
         records[name] = value[:-1]
-        at += length
+        at = end
     return records
 
 

@@ -259,6 +259,30 @@ def test_a_header_with_a_wrong_checksum_is_refused(read: Read) -> None:
         read(COMPRESSORS[".zst"](bytes(data)))
 
 
+@pytest.mark.parametrize(
+    "records", [b"", b"0 ", b"-6 a=b\n", b"6 a=bc\n", b"9 a=b\n", b"4 a\n", b"x a=b\n", b"12345"]
+)
+def test_a_damaged_extended_header_is_refused(read: Read, records: bytes) -> None:
+    header = special("PaxHeaders/x", b"x")[0]
+    content = b"6 a=b\n" + (records or bytes(7))
+    header.size = len(content)
+    data = header.tobuf(tarfile.USTAR_FORMAT) + content.ljust(512, b"\0") + tarred(HELLO)
+    with pytest.raises(PackageInvalid, match="an extended header cannot be read"):
+        read(COMPRESSORS[".zst"](data))
+
+
+@pytest.mark.parametrize(
+    ("at", "put"),
+    [(124, b"\0"), (124, b"8"), (124, b"\xff"), (124, b"-"), (100, b"x"), (136, b"."), (257, b"U")],
+)
+def test_a_header_that_libarchive_would_read_otherwise_is_refused(read: Read, at: int, put: bytes) -> None:
+    header = bytearray(tarred(HELLO))
+    header[at : at + 1] = put
+    header[148:156] = b"%06o\0 " % (sum(header[:148]) + sum(header[156:512]) + 8 * 0x20)
+    with pytest.raises(PackageInvalid, match=r"a number that is none|no ustar"):
+        read(COMPRESSORS[".zst"](bytes(header)))
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 6000), put=st.binary(min_size=1, max_size=12), compressed=st.booleans())
 def test_whatever_the_damage_a_package_is_read_or_refused(
