@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.exceptions import UnknownCommandError
@@ -33,8 +34,9 @@ _COMMANDS = (
 )
 
 
+@cache
 def application() -> App:
-    """The command with all its nouns, none of them imported yet."""
+    """The command with all its nouns, none of them imported yet; there is one, since nouns belong to one command."""
     app = App(
         name="quarters",
         help="Turns package recipes into signed binary repositories that pacman installs from.\n\n"
@@ -90,7 +92,3 @@ def _usage(error: CycloptsError) -> str:
         chain = chain[:-1]
     sentence = words if words.endswith(("...", "?")) else f"{words.removesuffix('.')}."
     return f"{sentence} See `{' '.join(['quarters', *chain])} --help`."
-
-
-if __name__ == "__main__":
-    sys.exit(main())

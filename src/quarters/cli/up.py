@@ -63,7 +63,7 @@ async def _run(config: Config, file: Path | None) -> None:
 
 def _builder(server: "RunningServer", config: Config, token: Path, file: Path | None) -> list[str]:
     # -P keeps the working folder out of the search for modules.
-    command = [sys.executable, "-P", "-m", "quarters.cli.main", "builder"]
+    command = [sys.executable, "-P", "-m", "quarters.cli", "builder"]
     command += ["--server", server.local_url, "--name", config.builder.name]
     command += ["--slots", str(config.builder.slots), "--root", config.builder.root]
     command += ["--data", str(config.storage.data.absolute() / "builder"), "--token-file", str(token)]
