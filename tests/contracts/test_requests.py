@@ -53,7 +53,7 @@ async def test_asking_twice_joins_what_is_queued_and_raises_its_priority(farm: F
 
 async def test_a_name_that_nobody_knows_is_refused_with_near_ones_and_queues_nothing(farm: Farm) -> None:
     await farm.begin(recipe("greeting"))
-    with pytest.raises(NotFound, match="greting.*Did you mean greeting"):
+    with pytest.raises(NotFound, match=r"greting.*Did you mean greeting"):
         await farm.ask("greeting", "greting")
     assert await farm.states() == {}
 
@@ -200,7 +200,7 @@ async def test_builds_that_more_waits_for_come_first(farm: Farm) -> None:
     assert [one.pkgbase for one in await farm.claim(free=3)] == ["z", "root", "a"]
 
 
-async def test_circles_between_old_and_new_plans_leave_nothing_stuck(farm: Farm) -> None:
+async def test_new_recipes_may_need_each_other_the_other_way_round(farm: Farm) -> None:
     await farm.begin(recipe("a", "b"), recipe("b"))
     await farm.ask("a")
     await farm.have(recipe("a", fingerprint="f2"), recipe("b", "a", fingerprint="f2"))
@@ -212,7 +212,11 @@ def _write_index(folder: Path, *names: str) -> None:
     """An upstream's index as the format itself writes it."""
     folder.mkdir(parents=True)
     parts = [
-        {"desc": f"%FILENAME%\n{n}-1-1-any.pkg.tar.zst\n\n%NAME%\n{n}\n\n%VERSION%\n1-1\n\n"} for n in names
+        {
+            "files": "%FILES%\n",
+            "desc": f"%FILENAME%\n{n}-1-1-any.pkg.tar.zst\n\n%NAME%\n{n}\n\n%VERSION%\n1-1\n\n",
+        }
+        for n in names
     ]
     for name, data in FORMATS["pacman"].index("core", parts).items():
         (folder / name).write_bytes(data)
