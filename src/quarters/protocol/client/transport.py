@@ -1,6 +1,7 @@
 """One HTTP connection pool to one server: requests, answers as typed values, problems as errors, event streams."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -84,7 +85,8 @@ class Transport:
             async with self._open().request(
                 method,
                 self._address(path, params),
-                data=body,
+                # aiohttp sends bytes at one go, a file piece by piece.
+                data=io.BytesIO(body) if isinstance(body, bytes) else body,
                 headers={**self._authorization, **(headers or {})},
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_ANSWER + wait),
                 # The server looks at the token and the lease before gigabytes are sent in vain.

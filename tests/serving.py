@@ -1,0 +1,117 @@
+"""A whole server on SQLite and a free port, with real services, for tests that speak HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from quarters.formats.pacman import Pacman
+from quarters.model.source import Source
+from quarters.model.token import Scope
+from quarters.protocol.client import Client
+from quarters.protocol.resources import BuildRequest, CreatedToken, NewToken
+from quarters.scheduler.builders import Builders
+from quarters.scheduler.builds import Builds
+from quarters.scheduler.intake import Intake
+from quarters.scheduler.leases import Leases
+from quarters.scheduler.requests import Requests
+from quarters.scheduler.settings import SchedulerSettings
+from quarters.scheduler.upstreams import Upstreams
+from quarters.server import run
+from quarters.server.app import create_app
+from quarters.server.services import Services
+from quarters.server.settings import ServerSettings
+from quarters.server.tokens import Tokens
+from quarters.server.uploads import Uploads
+from quarters.storage import recipes, sources
+from quarters.storage.database import Database
+from quarters.storage.logs import LogFiles
+from tests.contracts.farm import recipe
+from tests.press import Clock, Press
+
+FORMATS = {"pacman": Pacman()}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that listens at `url`, whose administrator has `token`; its loops do not run, tests take their part."""
+
+    url: str
+    token: str
+    press: Press
+    services: Services
+    admin: Client
+    stop: asyncio.Event
+
+    @property
+    def clock(self) -> Clock:
+        """The server's time, which stands still until a test moves it."""
+        return self.press.clock
+
+    async def create_token(
+        self, scope: Scope, name: str = "somebody", days: int | None = None
+    ) -> CreatedToken:
+        """A token that works."""
+        return await self.services.tokens.create(NewToken(name=name, scope=scope, days=days))
+
+    def client(self, token: str = "") -> Client:
+        """A client that the caller closes."""
+        return Client(self.url, token)
+
+    async def ready_builds(self, *pkgbases: str) -> list[int]:
+        """Queue builds of recipes for the repository `own`, all ready; returns their numbers."""
+        source = Source(name="tree", kind="tree", location="/tree", repository="own")
+        await self.services.database.write(sources.add, source)
+        await self.services.database.write(recipes.put, [recipe(pkgbase) for pkgbase in pkgbases])
+        requested = await self.services.requests.request(BuildRequest(packages=pkgbases), "anna")
+        return list(requested.builds)
+
+
+def services(press: Press, settings: ServerSettings) -> Services:
+    """Services around a press, wired as a server wires them."""
+    scheduling = SchedulerSettings()
+    database, wakeups, clock = press.database, press.wakeups, press.clock
+    logs = LogFiles(press.folder / "logs")
+    upstreams = Upstreams(database, wakeups, FORMATS, scheduling, clock)
+    intake = Intake(logs, press.incoming, FORMATS)
+    return Services(
+        database=database,
+        wakeups=wakeups,
+        formats=FORMATS,
+        keys=press.keys,
+        repositories=press.repositories,
+        publisher=press.publisher,
+        shelf=press.shelf,
+        sources=cast(Any, None),
+        requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
+        builds=Builds(database, wakeups, logs, scheduling, clock),
+        builders=Builders(database, wakeups, scheduling, clock),
+        leases=Leases(database, wakeups, intake, scheduling, lambda _: press.keys.public(), clock),
+        tokens=Tokens(database, clock),
+        uploads=Uploads(press.folder / "incoming", settings.max_upload),
+    )
+
+
+@asynccontextmanager
+async def running(folder: Path, settings: ServerSettings | None = None) -> AsyncIterator[Running]:
+    """Start a server with the repository `own`, and stop it afterwards."""
+    settings = settings or ServerSettings(port=0, shutdown_grace=1)
+    database = Database(f"sqlite:///{folder / 'quarters.db'}")
+    await database.open()
+    press = Press(database, folder / "data")
+    await press.repository()
+    offered = services(press, settings)
+    secret = (await offered.tokens.create(NewToken(name="admin", scope=Scope.ADMIN))).secret
+    listening = run.listen(settings)
+    url = run.local_url(listening)
+    stop = asyncio.Event()
+    serving = asyncio.create_task(run.serve(create_app(offered, settings), settings, listening, stop))
+    try:
+        async with Client(url, secret) as admin:
+            yield Running(url, secret, press, offered, admin, stop)
+    finally:
+        stop.set()
+        await serving
+        await database.close()
