@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,15 +53,18 @@ class Evaluator:
         self._timeout = timeout
         self._turn = asyncio.Semaphore(at_once)
 
-    async def srcinfo(self, archive: bytes) -> str:
-        """The .SRCINFO of the recipe whose folder `archive` (tar) holds.
+    async def srcinfo(self, archive: Callable[[], Awaitable[bytes]]) -> str:
+        """The .SRCINFO of the recipe whose folder `archive` brings as a tar archive, once it is this one's turn.
 
         RecipeInvalid says what is wrong with the recipe, SandboxUnusable that this machine cannot evaluate any.
         """
-        if len(archive) > _ROOM:
-            raise RecipeInvalid(f"The recipe's folder has {len(archive) >> 20} MiB, too much to evaluate it.")
         async with self._turn:
-            ended = await self._run(archive)
+            files = await archive()
+            if len(files) > _ROOM:
+                raise RecipeInvalid(
+                    f"The recipe's folder has {len(files) >> 20} MiB, too much to evaluate it."
+                )
+            ended = await self._run(files)
         if not ended.out.startswith(_BEGUN):
             raise SandboxUnusable(_mend(ended))
         if ended.exit_code != 0:

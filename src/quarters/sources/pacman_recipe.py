@@ -9,6 +9,7 @@ from quarters.sources.pkgbuild import has_pkgver_function, literals
 from quarters.sources.source import Folder, Wanted
 from quarters.sources.staleness import disagreements
 
+FORMAT = "pacman"
 WANTED = Wanted(marker="PKGBUILD", others=(".SRCINFO",))
 
 

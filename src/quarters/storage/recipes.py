@@ -69,6 +69,12 @@ def of_source(connection: Connection, source: str) -> list[SourcedRecipe]:
     return [_sourced(row) for row in connection.execute(query)]
 
 
+def passing(connection: Connection, source: str) -> bool:
+    """Whether `source` has problems that may pass without a new revision: those rows have no fingerprint."""
+    query = select(recipes.c.pkgbase).where(recipes.c.source == source, recipes.c.fingerprint == "")
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def put(connection: Connection, found: Iterable[SourcedRecipe]) -> None:
     """Store these recipes in place of what their sources said before about the same pkgbases."""
     rows = [
@@ -145,17 +151,17 @@ def _read_known(row: Any) -> Known:
 def listed(
     connection: Connection,
     *,
-    query: str = "",
+    mentioning: str = "",
     source: str | None = None,
     after: tuple[str, str] = ("", ""),
     limit: int,
 ) -> list[Known]:
-    """Recipes by (pkgbase, source) after `after`, at most `limit`; those that mention `query`."""
+    """Recipes by (pkgbase, source) after `after`, at most `limit`; those that mention `mentioning`."""
     conditions: list[ColumnElement[bool]] = [tuple_(recipes.c.pkgbase, recipes.c.source) > tuple_(*after)]
     if source is not None:
         conditions.append(recipes.c.source == source)
     rows = connection.execute(_known(*conditions).order_by(recipes.c.pkgbase, recipes.c.source))
-    found = (known for row in rows if (known := _read_known(row)).mentions(query))
+    found = (known for row in rows if (known := _read_known(row)).mentions(mentioning))
     return list(islice(found, limit))
 
 

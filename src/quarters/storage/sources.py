@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
 
+from quarters.model.build import OPEN
 from quarters.model.errors import Conflict, NotFound
 from quarters.model.source import Source
-from quarters.storage.schema import recipes, sources
+from quarters.storage.schema import builds, recipes, sources
 
 
 class Generation(msgspec.Struct, frozen=True):
@@ -16,6 +17,15 @@ class Generation(msgspec.Struct, frozen=True):
 
     source: Source
     number: int
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """When a source was last looked at, whether that failed, and since when somebody wants a sync."""
+
+    name: str
+    synced_at: datetime | None
+    wanted_at: datetime | None
+    failing: bool
 
 
 def _query() -> Select[Any]:
@@ -86,10 +96,19 @@ def remove(connection: Connection, name: str) -> None:
         raise NotFound(f"There is no source {name!r}.")
 
 
-def wanted(connection: Connection) -> dict[str, datetime]:
-    """Sources that somebody asked to sync now, and when they asked."""
-    query = select(sources.c.name, sources.c.sync_wanted_at).where(sources.c.sync_wanted_at.is_not(None))
-    return {row.name: row.sync_wanted_at for row in connection.execute(query)}
+def followed(connection: Connection) -> list[Followed]:
+    """The enabled sources, by name."""
+    query = select(sources.c.name, sources.c.synced_at, sources.c.sync_wanted_at, sources.c.problem)
+    rows = connection.execute(query.where(sources.c.enabled).order_by(sources.c.name))
+    return [Followed(row.name, row.synced_at, row.sync_wanted_at, bool(row.problem)) for row in rows]
+
+
+def unfinished_builds(connection: Connection, name: str) -> int:
+    """How many builds of its recipes have not ended yet."""
+    query = select(func.count()).select_from(builds)
+    return connection.execute(
+        query.where(builds.c.source == name, builds.c.state.in_(sorted(OPEN)))
+    ).scalar_one()
 
 
 def no_longer_wanted(connection: Connection, name: str, before: datetime) -> None:

@@ -1,0 +1,64 @@
+"""What a sync writes down, in one transaction."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from quarters.model.errors import NotFound
+from quarters.model.recipe import SourcedRecipe
+from quarters.model.source import Source
+from quarters.sources.arbitration import Verdict
+from quarters.storage import events, recipes, sources
+from quarters.storage.events import Data
+
+
+def succeeded(
+    connection: Connection, synced: Source, revision: str, verdict: Verdict, began: datetime, now: datetime
+) -> None:
+    """Take over what `synced`, as it was set when the sync began, has at `revision`."""
+    if not _still_so(connection, synced):
+        return
+    recipes.withdraw(connection, synced.name, verdict.withdrawn)
+    recipes.put(connection, verdict.put)
+    sources.change(connection, synced.name, revision=revision, synced_at=now, problem="")
+    sources.no_longer_wanted(connection, synced.name, began)
+    if not (verdict.put or verdict.withdrawn):
+        if synced.problem or synced.revision != revision:
+            events.record(connection, now, "source.synced", synced.name, {"revision": revision})
+        return
+    sources.advance(connection, synced.name)
+    counts: Data = {"changed": len(verdict.put), "withdrawn": len(verdict.withdrawn)}
+    events.record(connection, now, "source.synced", synced.name, {"revision": revision, **counts})
+    events.record_all(
+        connection, now, "recipe.changed", [(each.pkgbase, _changed(each)) for each in verdict.put]
+    )
+    events.record_all(
+        connection,
+        now,
+        "recipe.withdrawn",
+        [(pkgbase, {"source": synced.name}) for pkgbase in verdict.withdrawn],
+    )
+
+
+def failed(connection: Connection, synced: Source, problem: str, began: datetime, now: datetime) -> None:
+    """Note why `synced` could not be read; its recipes stay as they are."""
+    if not _still_so(connection, synced):
+        return
+    sources.change(connection, synced.name, synced_at=now, problem=problem)
+    sources.no_longer_wanted(connection, synced.name, began)
+    if synced.problem != problem:
+        events.record(connection, now, "source.failed", synced.name, {"problem": problem})
+
+
+def _still_so(connection: Connection, synced: Source) -> bool:
+    """Whether nobody removed the source or pointed it elsewhere meanwhile; then the next sync is what counts."""
+    try:
+        current = sources.get(connection, synced.name)
+    except NotFound:
+        return False
+    return (current.kind, current.location, current.branch) == (synced.kind, synced.location, synced.branch)
+
+
+def _changed(each: SourcedRecipe) -> Data:
+    version = each.recipe.version if each.recipe is not None else None
+    return {"source": each.origin.source, "version": version, "problem": each.problem or None}
