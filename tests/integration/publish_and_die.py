@@ -14,7 +14,6 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from quarters.storage import repositories
 from quarters.storage.database import Database
 from tests.press import Press, package, recipe
 
@@ -59,8 +58,7 @@ async def _look(folder: Path) -> None:
     database = Database(f"sqlite:///{folder / 'quarters.db'}")
     await database.open()
     press = Press(database, folder)
-    press.files.sweep()
-    press.index.sweep(await database.read(repositories.currents))
+    await press.deliveries.recover()
     left, state = await press.listed(), (await press.build(2)).state
     for name, version in left.items():
         file_name = f"{name}-{version}-x86_64.pkg.tar.gz"

@@ -8,17 +8,8 @@ from quarters.formats.format import Format
 from quarters.model.errors import PublishRejected
 from quarters.model.repository import PackageFile, Repository
 from quarters.publishing.verify import Incumbent, arches_of, supersedes
-from quarters.storage.packages import Listed
+from quarters.storage.packages import Addition, Listed
 from quarters.storage.snapshots import Entry
-
-
-class Addition(msgspec.Struct, frozen=True, kw_only=True):
-    """A verified package file that comes in, where from, and its signature."""
-
-    file: PackageFile
-    signature: bytes
-    build: int | None = None
-    fingerprint: str = ""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from quarters.model.build import Reason
 from quarters.model.errors import Conflict, NotFound, PackageInvalid, PublishRejected, Unavailable
 from quarters.model.repository import PackageFile, Repository
-from quarters.publishing.change import Addition, Gathering
+from quarters.publishing.change import Gathering
 from quarters.publishing.intake import Intake
 from quarters.publishing.settings import PublishingSettings
 from quarters.publishing.swap import Credit, Swap
@@ -21,6 +21,7 @@ from quarters.publishing.verify import Delivered, check_delivered, check_promise
 from quarters.storage import builds, packages, repositories
 from quarters.storage.builds import Uploaded
 from quarters.storage.database import Database
+from quarters.storage.packages import Addition
 from quarters.storage.uploads import Incoming
 from quarters.storage.wakeups import Topic, Wakeups
 
@@ -57,6 +58,11 @@ class Deliveries:
         self._intake = intake
         self._swap = swap
         self._settings = settings
+
+    async def recover(self) -> None:
+        """Clear away what a killed process left; to be done once, before anybody publishes or fetches."""
+        await self._intake.recover()
+        await self._swap.recover()
 
     async def run(self) -> None:
         """Publish whatever becomes ready, until cancelled."""

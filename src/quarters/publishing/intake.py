@@ -5,9 +5,9 @@ from pathlib import Path
 
 from quarters.formats.format import Formats
 from quarters.model.repository import PackageFile
-from quarters.publishing.change import Addition
 from quarters.publishing.keys import KeyRing
 from quarters.storage.package_files import PackageFiles
+from quarters.storage.packages import Addition
 
 
 class Intake:
@@ -25,3 +25,7 @@ class Intake:
         await asyncio.to_thread(self._files.add, path, file.sha256)
         signature = await asyncio.to_thread(self._keys.sign_file, self._files.path(file.sha256))
         return Addition(file=file, signature=signature, build=build, fingerprint=fingerprint)
+
+    async def recover(self) -> None:
+        """Remove what a killed process left unfinished; before anything is taken in."""
+        await asyncio.to_thread(self._files.sweep)

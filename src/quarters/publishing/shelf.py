@@ -29,9 +29,10 @@ class Shelf:
 
     async def find(self, repository: str, snapshot: int | None, arch: str, file_name: str) -> Path | bytes:
         """Whatever `file_name` is, as a file or (a package's signature) as bytes; NotFound."""
-        found = await self._database.read(repositories.get, repository)
-        if self._index_name(found, file_name) is not None:
-            return await self.index_file(repository, snapshot, arch, file_name)
+        found, dated = await self._database.read(_snapshot, repository, snapshot)
+        name = self._index_name(found, file_name)
+        if name is not None and arch in found.arches:
+            return await self._index.file(found, dated.snapshot.number, dated.modified_at, arch, name)
         if file_name.endswith(SIGNATURE):
             return await self.signature(repository, snapshot, arch, file_name)
         return (await self.package_file(repository, snapshot, arch, file_name))[0]
@@ -53,10 +54,13 @@ class Shelf:
 
     async def signature(self, repository: str, snapshot: int | None, arch: str, file_name: str) -> bytes:
         """The detached signature of the package that is called `file_name` without `.sig`; NotFound."""
-        file_name = file_name.removesuffix(SIGNATURE)
-        sha256, _ = await self._database.read(packages.find, repository, snapshot, arch, file_name)
-        key = self._keys.fingerprint
-        signature = await self._database.read(packages.signature, sha256, key)
+        plain, key = file_name.removesuffix(SIGNATURE), self._keys.fingerprint
+
+        def read(connection: Connection) -> tuple[str, bytes | None]:
+            sha256, _ = packages.find(connection, repository, snapshot, arch, plain)
+            return sha256, packages.signature(connection, sha256, key)
+
+        sha256, signature = await self._database.read(read)
         if signature is None:  # signed by another key so far
             signature = await asyncio.to_thread(self._keys.sign_file, self._files.path(sha256))
             await self._database.write(packages.sign, sha256, key, signature)

@@ -51,6 +51,11 @@ class Swap:
         """To be held from looking at what a repository lists until it was published."""
         return self._locks[repository]
 
+    async def recover(self) -> None:
+        """Remove index files that a killed process left unfinished or uncommitted; before anything is published."""
+        currents = await self._database.read(repositories.currents)
+        await asyncio.to_thread(self._index.sweep, currents)
+
     async def publish(
         self, repository: Repository, change: Change, credit: Credit, along: Along | None = None
     ) -> Snapshot:
@@ -86,10 +91,7 @@ class Swap:
         self, connection: Connection, made: Snapshot, modified_at: datetime, change: Change
     ) -> Snapshot:
         name, number, now = made.repository, made.number, made.created_at
-        for addition in change.additions:
-            file = addition.file
-            packages.add(connection, file, now, build=addition.build, fingerprint=addition.fingerprint)
-            packages.sign(connection, file.sha256, self._keys.fingerprint, addition.signature)
+        packages.add(connection, change.additions, self._keys.fingerprint, now)
         repositories.advance(connection, name, number - 1)
         listed = snapshots.record(connection, name, number, change.put, change.gone)
         snapshot = msgspec.structs.replace(made, packages=listed)

@@ -1,7 +1,8 @@
 """Rows of packages, their signatures, and where they are listed."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -18,6 +19,15 @@ from quarters.storage.snapshots import lists
 _decode_file = msgspec.json.Decoder(PackageFile).decode
 _decode_index = msgspec.json.Decoder(dict[str, str]).decode
 _AT_ONCE = 1000
+
+
+class Addition(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified package file that comes in, where from, and its signature."""
+
+    file: PackageFile
+    signature: bytes
+    build: int | None = None
+    fingerprint: str = ""
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,35 +53,18 @@ class _Planned(msgspec.Struct):
 _decode_planned = msgspec.json.Decoder(_Planned).decode
 
 
-def add(
-    connection: Connection,
-    file: PackageFile,
-    now: datetime,
-    *,
-    build: int | None = None,
-    fingerprint: str = "",
-) -> None:
-    """Insert a package, unless one of the same content is known."""
-    _insert_unless_known(
-        connection,
-        packages,
-        sha256=file.sha256,
-        file_name=file.file_name,
-        name=file.name,
-        base=file.base,
-        version=file.version,
-        arch=file.arch,
-        info=msgspec.structs.replace(file, index={}),
-        index_parts=file.index,
-        added_at=now,
-        build=build,
-        fingerprint=fingerprint,
-    )
+def add(connection: Connection, additions: Iterable[Addition], key: str, now: datetime) -> None:
+    """Insert packages with their signatures by the key of that fingerprint; what is known already stays as it is."""
+    some = iter(additions)
+    while chunk := tuple(islice(some, _AT_ONCE)):
+        _insert_unless_known(connection, packages, [_row(it, now) for it in chunk])
+        signed = [{"sha256": it.file.sha256, "key": key, "data": it.signature} for it in chunk]
+        _insert_unless_known(connection, signatures, signed)
 
 
 def sign(connection: Connection, sha256: str, key: str, signature: bytes) -> None:
     """Keep a detached signature by the key of that fingerprint, unless there is one."""
-    _insert_unless_known(connection, signatures, sha256=sha256, key=key, data=signature)
+    _insert_unless_known(connection, signatures, [{"sha256": sha256, "key": key, "data": signature}])
 
 
 def signature(connection: Connection, sha256: str, key: str) -> bytes | None:
@@ -185,19 +178,25 @@ def find(
 
     A client whose index is a little old still finds the files that it names.
     """
+    # Two steps, since SQLite would begin a join with all that the repository lists.
+    named = connection.execute(
+        select(packages.c.sha256, type_coerce(packages.c.info, Text).label("info")).where(
+            packages.c.file_name == file_name
+        )
+    )
+    infos = {row.sha256: row.info for row in named}
     query = (
-        select(packages.c.sha256, type_coerce(packages.c.info, Text).label("info"))
-        .join(entries, entries.c.sha256 == packages.c.sha256)
-        .where(entries.c.repository == repository, entries.c.arch == arch, packages.c.file_name == file_name)
+        select(entries.c.sha256)
+        .where(entries.c.sha256.in_(infos), entries.c.repository == repository, entries.c.arch == arch)
         .order_by(entries.c.since.desc())
         .limit(1)
     )
     if number is not None:
         query = query.where(lists(number))
-    row = connection.execute(query).one_or_none()
-    if row is None:
+    sha256 = connection.execute(query).scalar()
+    if sha256 is None:
         raise NotFound(f"{repository} has no file {file_name!r} for {arch}.")
-    return row.sha256, _decode_file(row.info).size
+    return sha256, _decode_file(infos[sha256]).size
 
 
 def _current(repository: str) -> Select[Any]:
@@ -226,7 +225,24 @@ def _listed(row: Any) -> Listed:
     )
 
 
-def _insert_unless_known(connection: Connection, table: Table, **values: Any) -> None:
+def _row(addition: Addition, now: datetime) -> dict[str, Any]:
+    file = addition.file
+    return {
+        "sha256": file.sha256,
+        "file_name": file.file_name,
+        "name": file.name,
+        "base": file.base,
+        "version": file.version,
+        "arch": file.arch,
+        "info": msgspec.structs.replace(file, index={}),
+        "index_parts": file.index,
+        "added_at": now,
+        "build": addition.build,
+        "fingerprint": addition.fingerprint,
+    }
+
+
+def _insert_unless_known(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     # SQLAlchemy has this insertion only in the engines' own dialects.
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(table).values(**values).on_conflict_do_nothing())
+    connection.execute(insert(table).on_conflict_do_nothing(), rows)

@@ -237,6 +237,7 @@ packages = Table(
     Column("added_at", Time, nullable=False),
     Column("build", _Id),
     Column("fingerprint", Text, nullable=False, server_default=""),  # of the recipe it was built from
+    Index("packages_by_file", "file_name"),  # what clients ask for
 )
 
 signatures = Table(
@@ -273,7 +274,7 @@ entries = Table(
     Column("since", Integer, nullable=False),
     Column("until", Integer),
     UniqueConstraint("repository", "arch", "name", "since"),
-    Index("entries_by_package", "sha256"),
+    Index("entries_by_package", "sha256", "repository", "arch"),
     Index(
         "entries_current",
         "repository",

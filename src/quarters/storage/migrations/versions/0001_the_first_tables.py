@@ -45,6 +45,9 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("sha256"),
     )
+    with op.batch_alter_table("packages", schema=None) as batch_op:
+        batch_op.create_index("packages_by_file", ["file_name"], unique=False)
+
     op.create_table(
         "repositories",
         sa.Column("name", sa.Text(), nullable=False),
@@ -148,7 +151,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("repository", "arch", "name", "since"),
     )
     with op.batch_alter_table("entries", schema=None) as batch_op:
-        batch_op.create_index("entries_by_package", ["sha256"], unique=False)
+        batch_op.create_index("entries_by_package", ["sha256", "repository", "arch"], unique=False)
         batch_op.create_index(
             "entries_current",
             ["repository", "arch", "name"],
@@ -298,6 +301,9 @@ def downgrade() -> None:
     op.drop_table("tokens")
     op.drop_table("requests")
     op.drop_table("repositories")
+    with op.batch_alter_table("packages", schema=None) as batch_op:
+        batch_op.drop_index("packages_by_file")
+
     op.drop_table("packages")
     op.drop_table("events")
     op.drop_table("builders")
