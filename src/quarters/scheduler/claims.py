@@ -77,7 +77,7 @@ def assignment(claimed: Claimed, heartbeat: float, key: str) -> Assignment:
         outputs=outputs(recipe, build.arch),
         dynamic_version=recipe.dynamic_version,
         dependencies=dependencies(recipe, build.arch, checks=repository.checks),
-        remote_sources=any(_REMOTE.match(source) for source in recipe.sources),
+        remote_sources=any(is_remote(source) for source in recipe.sources),
         repositories=_repositories(claimed, key),
         packager=build.packager,
         bump=build.bump,
@@ -102,6 +102,11 @@ def dependencies(recipe: Recipe, arch: str, *, checks: bool) -> tuple[str, ...]:
             if not need.output and not (need.kind is NeedKind.DEPENDS and need.dependency.name in own)
         )
     )
+
+
+def is_remote(source: str) -> bool:
+    """Whether a source entry has to be fetched; the others lie beside the recipe."""
+    return _REMOTE.match(source) is not None
 
 
 def _repositories(claimed: Claimed, key: str) -> tuple[PackageRepository, ...]:
