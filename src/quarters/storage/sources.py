@@ -123,6 +123,15 @@ def advance(connection: Connection, name: str) -> None:
     connection.execute(query.values(generation=sources.c.generation + 1))
 
 
+def generation(connection: Connection, name: str) -> int:
+    """How often its recipes changed, or NotFound."""
+    query = select(sources.c.generation).where(sources.c.name == name)
+    number: int | None = connection.execute(query).scalar_one_or_none()
+    if number is None:
+        raise NotFound(f"There is no source {name!r}.")
+    return number
+
+
 def unplanned(connection: Connection) -> list[Generation]:
     """Enabled automatic sources whose recipes changed since they were last planned."""
     query = (
