@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from quarters.formats.pacman import Pacman
 from quarters.model.source import Source
@@ -25,6 +24,8 @@ from quarters.server.services import Services
 from quarters.server.settings import ServerSettings
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
+from quarters.sources.settings import SourcesSettings
+from quarters.sources.sync import SourceSync
 from quarters.storage import recipes, sources
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
@@ -84,7 +85,7 @@ def services(press: Press, settings: ServerSettings) -> Services:
         repositories=press.repositories,
         publisher=press.publisher,
         shelf=press.shelf,
-        sources=cast(Any, None),
+        sources=SourceSync(database, wakeups, SourcesSettings(), press.folder / "sources", FORMATS, clock),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
         builds=Builds(database, wakeups, logs, scheduling, clock),
         builders=Builders(database, wakeups, scheduling, clock),

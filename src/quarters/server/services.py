@@ -1,7 +1,6 @@
 """Everything that the server's handlers call, as one value that the wiring makes."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from quarters.formats.format import Formats
 from quarters.publishing.keys import KeyRing
@@ -11,14 +10,12 @@ from quarters.publishing.shelf import Shelf
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
 from quarters.scheduler.leases import Leases
+from quarters.scheduler.requests import Requests
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
+from quarters.sources.sync import SourceSync
 from quarters.storage.database import Database
 from quarters.storage.wakeups import Wakeups
-
-if TYPE_CHECKING:
-    from quarters.scheduler.requests import Requests
-    from quarters.sources.sync import SourceSync
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +29,8 @@ class Services:
     repositories: Repositories
     publisher: Publisher
     shelf: Shelf
-    sources: "SourceSync"
-    requests: "Requests"
+    sources: SourceSync
+    requests: Requests
     builds: Builds
     builders: Builders
     leases: Leases

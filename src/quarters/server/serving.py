@@ -100,6 +100,8 @@ class FileServer:
             repository = await self._database.read(repositories.get, asked.repository)
         else:
             return Found(path, _FOR_EVER)
+        if asked.arch not in repository.arches:
+            raise NotFound(f"{asked.repository} is not for {asked.arch}.")
         if not self._is_index(repository, asked.file):
             return Found(await self._shelf.signature(*asked), _ASK_AGAIN)
         if asked.snapshot is None:

@@ -13,7 +13,7 @@ from quarters.storage.wakeups import Wakeups
 
 T = TypeVar("T")
 
-KEEP_ALIVE = 15.0
+KEEP_ALIVE = 5.0
 """Seconds after which a silent stream says that it is still there; also how often its rows are looked at anyway."""
 
 

@@ -27,13 +27,13 @@ async def show_source(services: Given, name: Name) -> Source:
     return await services.sources.show(name)
 
 
-@patch("/{name:str}", **needs(Scope.ADMIN, "changeSource", 404, 413))
+@patch("/{name:str}", **needs(Scope.ADMIN, "changeSource", 404, 409, 413))
 async def change_source(services: Given, name: Name, data: JSONBody[SourceChange]) -> Source:
     """Change the fields that are given."""
     return await services.sources.change(name, data)
 
 
-@delete("/{name:str}", **needs(Scope.ADMIN, "deleteSource", 404))
+@delete("/{name:str}", **needs(Scope.ADMIN, "deleteSource", 404, 409))
 async def delete_source(services: Given, name: Name) -> None:
     """Remove a source and its recipes; what was built from it stays published."""
     await services.sources.remove(name)
