@@ -58,7 +58,7 @@ async def _look(folder: Path) -> None:
     database = Database(f"sqlite:///{folder / 'quarters.db'}")
     await database.open()
     press = Press(database, folder)
-    await press.deliveries.recover()
+    await press.publisher.recover()
     left, state = await press.listed(), (await press.build(2)).state
     for name, version in left.items():
         file_name = f"{name}-{version}-x86_64.pkg.tar.gz"

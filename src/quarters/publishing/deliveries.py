@@ -1,7 +1,6 @@
 """Publishes what builders delivered: verified, and all that is ready for a repository in one swap."""
 
 import asyncio
-import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -59,11 +58,6 @@ class Deliveries:
         self._swap = swap
         self._settings = settings
 
-    async def recover(self) -> None:
-        """Clear away what a killed process left; to be done once, before anybody publishes or fetches."""
-        await self._intake.recover()
-        await self._swap.recover()
-
     async def run(self) -> None:
         """Publish whatever becomes ready, until cancelled."""
         while True:
@@ -81,10 +75,17 @@ class Deliveries:
         for uploaded in await self._database.read(builds.publishing):
             if uploaded.build.not_before is None or uploaded.build.not_before <= now:
                 by_repository[uploaded.build.repository].append(uploaded)
-        await asyncio.gather(*(self._publish(name, group) for name, group in by_repository.items()))
+        work = [self._publish(name, group) for name, group in by_repository.items()]
+        # One repository's trouble is not to leave the others unwatched.
+        troubles = [it for it in await asyncio.gather(*work, return_exceptions=True) if it is not None]
+        if troubles:
+            raise BaseExceptionGroup("not everything could be published", troubles)
 
     async def _publish(self, name: str, group: Sequence[Uploaded]) -> None:
-        repository = await self._database.read(repositories.get, name)
+        try:
+            repository = await self._database.read(repositories.get, name)
+        except NotFound:
+            return  # deleted meanwhile, and its builds with it
         checked = [await self._verified(uploaded, repository) for uploaded in group]
         verified = [it for it in checked if it is not None]
         if verified:
@@ -220,8 +221,7 @@ class Deliveries:
 
     async def _discard(self, uploaded: Uploaded) -> None:
         build = uploaded.build
-        folder = self._incoming.path(build.id, build.attempt, "-").parent
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(self._incoming.remove, [(build.id, build.attempt)])
 
 
 def _credit(accepted: Sequence[Verified]) -> Credit:

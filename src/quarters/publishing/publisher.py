@@ -25,6 +25,11 @@ class Publisher:
         self._intake = intake
         self._swap = swap
 
+    async def recover(self) -> None:
+        """Clear away what a killed process left; to be done once, before anybody publishes or fetches."""
+        await self._intake.recover()
+        await self._swap.recover()
+
     async def upload(self, repository: str, file_name: str, path: Path, actor: str) -> PackageView:
         """Publish the package file at `path`, which stays the caller's to remove; PackageInvalid, PublishRejected."""
         found = await self._database.read(repositories.get, repository)
