@@ -32,8 +32,8 @@ class Progress(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def update(self, open: Sequence[Build], ended: Sequence[Build]) -> None:
-        """Show the builds that are open now and those that ended since the last call."""
+    def update(self, open: Sequence[Build], ended: Sequence[Build], sources: Sequence[str] = ()) -> None:
+        """Show what is open now, what ended since the last call, and sources whose recipes are still to be looked at."""
         ...
 
 
@@ -49,6 +49,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._seen: dict[int, tuple[State, str | None]] = {}
+        self._sources: Sequence[str] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -58,13 +59,20 @@ class Lines:
     ) -> None:
         """Nothing is left to tidy up."""
 
-    def update(self, open: Sequence[Build], ended: Sequence[Build]) -> None:
+    def update(self, open: Sequence[Build], ended: Sequence[Build], sources: Sequence[str] = ()) -> None:
         """Print what changed."""
+        for source in sources:
+            if source not in self._sources:
+                self._reading(source)
+        self._sources = sources
         for build in (*ended, *open):
             step = build.step if build.state is State.RUNNING else None
             if self._seen.get(build.id) != (build.state, step):
                 self._seen[build.id] = (build.state, step)
                 self._changed(build)
+
+    def _reading(self, source: str) -> None:
+        print(f"  reading the recipes of {source}", flush=True)
 
     def _changed(self, build: Build) -> None:
         if build.finished_at is not None:
@@ -77,6 +85,9 @@ class Lines:
 class JsonLines(Lines):
     """A build as JSON for each start, step and end."""
 
+    def _reading(self, source: str) -> None:
+        """Not a build, so not told."""
+
     def _changed(self, build: Build) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(build) + b"\n")
         sys.stdout.buffer.flush()
@@ -87,6 +98,7 @@ class Moving:
 
     def __init__(self) -> None:
         self._open: Sequence[Build] = ()
+        self._sources: Sequence[str] = ()
         self._spinner = Spinner("dots")
         self._live = Live(
             get_renderable=self._picture, console=output.console(), refresh_per_second=8, transient=True
@@ -103,9 +115,9 @@ class Moving:
         self._open = ()
         self._live.stop()
 
-    def update(self, open: Sequence[Build], ended: Sequence[Build]) -> None:
+    def update(self, open: Sequence[Build], ended: Sequence[Build], sources: Sequence[str] = ()) -> None:
         """Show what changed."""
-        self._open = open
+        self._open, self._sources = open, sources
         for build in ended:
             self._live.console.print(ending(build))
 
@@ -125,6 +137,7 @@ class Moving:
             )
         counts = Counter(build.state for build in self._open)
         words = [f"{counts[state]} {state}" for state in (*_MOVING, *_QUEUED) if counts[state]]
+        words += [f"reading the recipes of {source}" for source in self._sources]
         return Group(grid, Text(", ".join(words) or "nothing to build", "dim"))
 
 

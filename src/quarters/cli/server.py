@@ -10,15 +10,15 @@ app = App(name="server")
 
 
 @app.default
-def server(*, config: ConfigFile = None, data: Data = None, host: Host = None, port: Port = None) -> None:
+async def server(
+    *, config: ConfigFile = None, data: Data = None, host: Host = None, port: Port = None
+) -> None:
     """Run the server until it is told to stop."""
-    import uvloop
-
     from quarters.wiring import logs
 
     chosen = settings(config, storage={"data": data}, server={"host": host, "port": port})
     logs.configure()
-    uvloop.run(_serve(chosen))
+    await _serve(chosen)
 
 
 async def _serve(config: Config) -> None:

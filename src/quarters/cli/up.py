@@ -21,7 +21,7 @@ app = App(name="up")
 
 
 @app.default
-def up(
+async def up(
     *,
     data: Data = None,
     port: Port = None,
@@ -33,15 +33,13 @@ def up(
 
     What they need is made on the first start: the data folder, the signing key, a repository, tokens.
     """
-    import uvloop
-
     from quarters.wiring import logs
 
     chosen = settings(
         config, storage={"data": data}, server={"port": port}, builder={"slots": slots, "root": root}
     )
     logs.configure(quiet=sys.stderr.isatty())
-    uvloop.run(_run(chosen, config))
+    await _run(chosen, config)
 
 
 async def _run(config: Config, file: Path | None) -> None:

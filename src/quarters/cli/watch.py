@@ -127,7 +127,7 @@ async def until_idle(client: "Client", progress: Progress) -> bool:
             # Sources first: what they bring becomes builds, never the other way round.
             pending = await _pending(client)
             seen = await board.look()
-            progress.update(seen.open, seen.ended)
+            progress.update(seen.open, seen.ended, pending)
             good = good and all(build.state in SATISFIED for build in seen.ended)
             if not pending and all(build.state in BROKEN for build in seen.open):
                 return good
@@ -144,6 +144,6 @@ async def forever(client: "Client", progress: Progress) -> None:
             await board.wait()
 
 
-async def _pending(client: "Client") -> bool:
+async def _pending(client: "Client") -> tuple[str, ...]:
     sources = await everything(lambda cursor: client.sources.list(cursor=cursor))
-    return any(source.pending and not source.problem for source in sources)
+    return tuple(source.name for source in sources if source.pending and not source.problem)
