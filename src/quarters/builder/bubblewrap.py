@@ -115,6 +115,9 @@ class _Supervised:
         """Kill what still runs and wait until nothing is left."""
         if self._process.returncode is None:
             self._process.kill()
+        assert self._process.stdout is not None  # noqa: S101
+        while await self._process.stdout.read(_PIECE):
+            pass  # asyncio does not see the end of a process whose pipe is full
         await self._process.wait()
         os.close(self._information)
         if self._inside is not None:
@@ -157,6 +160,7 @@ def _outer(command: Command, layers: tuple[Layer, ...], workspace: Workspace, in
         [
             f'[ "$PPID" = {os.getpid()} ] || exit 1',
             *_mounts(layers, workspace),
+            *(line for folder, place in command.read_only for line in _readable_at(folder, place, workspace)),
             *(_resolver(workspace) if command.network else ()),
             # /tmp can be reached by every user, which the workspace's own path cannot; nobody outside sees this.
             f"mount --rbind {shlex.quote(str(workspace.point))} /tmp",
@@ -181,6 +185,14 @@ def _mounts(layers: tuple[Layer, ...], workspace: Workspace) -> list[str]:
             shlex.join(["mount", "-t", "overlay", "overlay", "-o", options, str(point)]),
         ]
     return lines
+
+
+def _readable_at(folder: Path, place: str, workspace: Workspace) -> list[str]:
+    point = f"{workspace.point}{place}"
+    return [
+        shlex.join(["mkdir", "-p", point]),
+        shlex.join(["mount", "-o", "bind,ro", str(folder), point]),
+    ]
 
 
 def _resolver(workspace: Workspace) -> list[str]:
@@ -209,7 +221,5 @@ def _inner(command: Command, workspace: Workspace, information: int) -> list[str
         before = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--pdeathsig", "KILL", "--"]
         bwrap += ["--unshare-user", "--uid", str(BUILD_USER), "--gid", str(BUILD_USER), "--cap-drop", "ALL"]
     bwrap += ["--bind", "/tmp", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"]
-    for source, place in command.read_only:
-        bwrap += ["--ro-bind", str(source), place]
     bwrap += ["--clearenv", *(part for pair in command.environment.items() for part in ("--setenv", *pair))]
     return [*before, *bwrap, "--chdir", command.folder, "--", *command.arguments]

@@ -27,18 +27,19 @@ class Keyrings:
         name = hashlib.sha256("\0".join([str(base or ""), *wanted]).encode()).hexdigest()[:32]
         finished = self._folder / name
         if not finished.is_dir():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            # gpg binds sockets below its home, whose path may have 108 bytes; the temporary folder's is short.
-            home = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self._folder))
-            try:
-                await self._fill(home, wanted, base)
-                home.rename(finished)
-            except OSError:
-                if not finished.is_dir():  # else another slot was quicker
-                    raise
-            finally:
-                shutil.rmtree(home, ignore_errors=True)
+            # gpg names sockets below its home, and such a name may have 108 bytes (unix(7)): so /tmp, whose is short.
+            with tempfile.TemporaryDirectory(prefix="quarters-", dir="/tmp") as home:
+                await self._fill(Path(home), wanted, base)
+                self._keep(Path(home), finished)
         return finished
+
+    def _keep(self, home: Path, finished: Path) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # In a folder of its own first: another slot may be at the same keyring.
+        with tempfile.TemporaryDirectory(dir=self._folder) as aside:
+            copied = Path(shutil.copytree(home, Path(aside) / "home"))
+            if not finished.is_dir():
+                copied.rename(finished)
 
     async def _fill(self, home: Path, keys: list[str], base: Path | None) -> None:
         if base is not None:
