@@ -70,9 +70,8 @@ class Running:
         return list(requested.builds)
 
 
-def services(press: Press, settings: ServerSettings) -> Services:
+def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettings) -> Services:
     """Services around a press, wired as a server wires them."""
-    scheduling = SchedulerSettings()
     database, wakeups, clock = press.database, press.wakeups, press.clock
     logs = LogFiles(press.folder / "logs")
     upstreams = Upstreams(database, wakeups, FORMATS, scheduling, clock)
@@ -96,14 +95,16 @@ def services(press: Press, settings: ServerSettings) -> Services:
 
 
 @asynccontextmanager
-async def running(folder: Path, settings: ServerSettings | None = None) -> AsyncIterator[Running]:
+async def running(
+    folder: Path, settings: ServerSettings | None = None, scheduling: SchedulerSettings | None = None
+) -> AsyncIterator[Running]:
     """Start a server with the repository `own`, and stop it afterwards."""
     settings = settings or ServerSettings(port=0, shutdown_grace=1)
     database = Database(f"sqlite:///{folder / 'quarters.db'}")
     await database.open()
     press = Press(database, folder / "data")
     await press.repository()
-    offered = services(press, settings)
+    offered = services(press, settings, scheduling or SchedulerSettings())
     secret = (await offered.tokens.create(NewToken(name="admin", scope=Scope.ADMIN))).secret
     listening = run.listen(settings)
     url = run.local_url(listening)
