@@ -16,23 +16,30 @@ _GRACE = 10.0
 
 @asynccontextmanager
 async def kept_alive(name: str, command: Sequence[str]) -> AsyncIterator[None]:
-    """Meanwhile, have `command` run; afterwards it has ended."""
-    task = asyncio.create_task(_keep(name, command), name=name)
+    """Meanwhile, have `command` run; afterwards it has ended. An OSError says why it cannot be started at all."""
+    started = asyncio.Event()
+    task = asyncio.create_task(_keep(name, command, started), name=name)
+    starting = asyncio.create_task(started.wait())
     try:
+        await asyncio.wait({task, starting}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
         yield
     finally:
+        starting.cancel()
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
 
-async def _keep(name: str, command: Sequence[str]) -> None:
+async def _keep(name: str, command: Sequence[str], started: asyncio.Event) -> None:
     log = structlog.get_logger("child")
     clock = asyncio.get_running_loop().time
     pause = _FIRST_PAUSE
     while True:
         began = clock()
         child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
+        started.set()
         try:
             code = await child.wait()
         finally:
