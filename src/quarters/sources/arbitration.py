@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain, count
 
 import msgspec
 
@@ -22,8 +23,8 @@ def settle(before: Mapping[str, SourcedRecipe], found: Iterable[SourcedRecipe]) 
     """Compare what was known, by pkgbase, with everything that the source has now, a recipe or a problem a folder.
 
     Where several folders hold the same pkgbase, the one of that name speaks for it, else the first by name; the others
-    become problems that name them all. A folder that cannot be read keeps the pkgbase that it had, else is known by its
-    own name.
+    become problems that name them all, and keep their recipe in case the one that is used goes away. A folder that
+    cannot be read keeps the pkgbase that it had, else is known by its own name.
     """
     after: dict[str, SourcedRecipe] = {}
     silent: list[SourcedRecipe] = []
@@ -35,12 +36,14 @@ def settle(before: Mapping[str, SourcedRecipe], found: Iterable[SourcedRecipe]) 
             claims[each.recipe.pkgbase].append(each)
     for pkgbase, claimants in claims.items():
         chosen, *others = sorted(claimants, key=lambda each: (each.origin.path != pkgbase, each.origin.path))
-        after[pkgbase] = chosen
+        after[pkgbase] = (
+            msgspec.structs.replace(chosen, pkgbase=pkgbase, problem="") if chosen.problem else chosen
+        )
         silent += [_refused(other, pkgbase, chosen, claimants) for other in others]
     names = {known.origin.path: pkgbase for pkgbase, known in before.items()}
     for each in sorted(silent, key=lambda each: each.origin.path):
         path = each.origin.path
-        choices = (names.get(path, path), path, f"{path} (folder)", f"{path} (folder, unreadable)")
+        choices = chain((names.get(path, path), path), (f"{path} ({number})" for number in count(2)))
         key = next(choice for choice in choices if choice not in after)
         after[key] = each if each.pkgbase == key else msgspec.structs.replace(each, pkgbase=key)
     return Verdict(
@@ -70,4 +73,4 @@ def _refused(
 ) -> SourcedRecipe:
     paths = ", ".join(sorted(repr(each.origin.path) for each in claimants))
     sentence = f"The folders {paths} all hold {pkgbase!r}; {chosen.origin.path!r} is used."
-    return problem(other.origin, sentence, passing=True)
+    return msgspec.structs.replace(other, pkgbase=other.origin.path, problem=sentence)

@@ -81,7 +81,7 @@ class Evaluator:
             process = await asyncio.create_subprocess_exec(
                 *command(self._timeout),
                 cwd="/",
-                env={"PATH": "/usr/bin:/bin"},
+                env={"PATH": os.environ.get("PATH", os.defpath)},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -90,7 +90,7 @@ class Evaluator:
                 group=user,
                 extra_groups=others,
             )
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             raise SandboxUnusable(_NOT_INSTALLED) from None
         try:
             async with asyncio.timeout(self._timeout):

@@ -38,6 +38,11 @@ _ROW = (
 
 
 def _sourced(row: Any) -> SourcedRecipe:
+    """What others may see: where there is a problem, no recipe."""
+    return _with(row, None if row.problem else row.recipe)
+
+
+def _with(row: Any, recipe: str | None) -> SourcedRecipe:
     return SourcedRecipe(
         pkgbase=row.pkgbase,
         origin=Origin(
@@ -47,7 +52,7 @@ def _sourced(row: Any) -> SourcedRecipe:
             fingerprint=row.fingerprint,
             author=row.author,
         ),
-        recipe=None if row.recipe is None else _decode(row.recipe),
+        recipe=None if recipe is None else _decode(recipe),
         problem=row.problem,
     )
 
@@ -64,9 +69,9 @@ def for_repository(connection: Connection, repository: str) -> list[SourcedRecip
 
 
 def of_source(connection: Connection, source: str) -> list[SourcedRecipe]:
-    """Every recipe of one source, by pkgbase."""
+    """Every recipe of one source, by pkgbase, as it was `put`: one with a problem may yet have a recipe."""
     query = select(*_ROW).where(recipes.c.source == source).order_by(recipes.c.pkgbase)
-    return [_sourced(row) for row in connection.execute(query)]
+    return [_with(row, row.recipe) for row in connection.execute(query)]
 
 
 def passing(connection: Connection, source: str) -> bool:

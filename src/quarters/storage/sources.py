@@ -83,7 +83,7 @@ def add(connection: Connection, source: Source) -> None:
     )
 
 
-def change(connection: Connection, name: str, **columns: Any) -> None:
+def change(connection: Connection, name: str, /, **columns: Any) -> None:
     """Set columns of one source, or NotFound."""
     if connection.execute(update(sources).where(sources.c.name == name).values(**columns)).rowcount == 0:
         raise NotFound(f"There is no source {name!r}.")
