@@ -185,13 +185,11 @@ class Queue(RuleBasedStateMachine):
     def _add(self, rank: int, prerequisites: set[int], old: tuple[int, ...]) -> None:
         row = _row(rank, self.request, self.now)
         with self.engine.begin() as connection:
-            for number in old:
-                if self._state(number) in OPEN:
-                    builds.supersede(connection, number, self.now, "Replaced.")
+            builds.supersede(connection, [number for number in old if self._state(number) in OPEN], self.now)
             (new,) = requests.insert_builds(connection, [row])
-            needs.move_needs(connection, old, new)
+            needs.move_needs(connection, dict.fromkeys(old, new))
             needs.add(connection, ((new, number, "it", NeedKind.DEPENDS) for number in prerequisites))
-            needs.unblock_dependents(connection, new, self.now)
+            needs.unblock_dependents(connection, [new], self.now)
             needs.settle(connection, [new], self.now)
         for number in old:
             moves = {n for n, one in self.known.items() if number in one.needs}

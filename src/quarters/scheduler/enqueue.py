@@ -47,24 +47,22 @@ def enqueue(
         connection, plan.repository, plan.arch, {build.pkgbase for build in plan.builds}
     )
     joined, held, fresh = _sorted_out(plan, there, broken, order)
-    for build in fresh:
-        if build.pkgbase in there:
-            message = f"A build of {build.version} took its place."
-            builds.supersede(connection, there[build.pkgbase].id, now, message)
+    builds.supersede(connection, [there[one.pkgbase].id for one in fresh if one.pkgbase in there], now)
     rows = [_row(build, plan, recipes[build.pkgbase], order, now) for build in fresh]
     created = dict(
         zip((build.pkgbase for build in fresh), requests.insert_builds(connection, rows), strict=True)
     )
     requests.raise_priority(connection, joined.values(), order.priority)
-    for pkgbase, number in created.items():
-        old = [found[pkgbase].id for found in (there, broken) if pkgbase in found]
-        if old:
-            needs.move_needs(connection, old, number)
+    moves = {
+        found[pkgbase].id: number
+        for pkgbase, number in created.items()
+        for found in (there, broken)
+        if pkgbase in found
+    }
+    needs.move_needs(connection, moves)
     _link(connection, plan, created, joined, held)
     untangled = _untangle(connection, plan, created | joined | held)
-    moved = [number for pkgbase, number in created.items() if pkgbase in there or pkgbase in broken]
-    for number in moved:
-        needs.unblock_dependents(connection, number, now)
+    needs.unblock_dependents(connection, moves.values(), now)
     needs.settle(connection, {*created.values(), *joined.values(), *untangled}, now)
     return Enqueued(created=created, joined=joined, held=held)
 

@@ -1,6 +1,6 @@
 """Builds: how they end and begin again, and what that means for those that need them; each call belongs in a transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from quarters.model.errors import Conflict, NotFound
 from quarters.model.recipe import Recipe
 from quarters.storage import needs
 from quarters.storage.schema import artifacts, attempts, builds
-from quarters.storage.transitions import state_of, transition
+from quarters.storage.transitions import state_of, transition, transition_all
 
 __all__ = [
     "Artifact",
@@ -153,10 +153,15 @@ def cancel(connection: Connection, build: int, now: datetime, message: str) -> N
     needs.block_dependents(connection, build, now)
 
 
-def supersede(connection: Connection, build: int, now: datetime, message: str) -> None:
-    """A newer recipe takes a build's place; the caller moves its dependents to the new build."""
-    _end_attempt(connection, build, now, "cancelled")
-    _end(connection, build, Event.SUPERSEDE, now, message=message)
+def supersede(connection: Connection, ids: Collection[int], now: datetime) -> None:
+    """Newer recipes take the place of these builds; the caller moves their dependents to the new ones."""
+    message = "A build of a newer recipe took its place."
+    for state in OPEN:
+        mine = needs.in_state(connection, ids, state)
+        transition_all(connection, mine, state, Event.SUPERSEDE, now, message=message, **_ended(now))
+        if state is State.RUNNING:
+            for build in mine:
+                _end_attempt(connection, build, now, "cancelled")
 
 
 def retry(connection: Connection, build: int, now: datetime, who: str) -> None:
@@ -173,14 +178,16 @@ def retry(connection: Connection, build: int, now: datetime, who: str) -> None:
         forgiven=one.attempt, not_before=None, finished_at=None,
         step=None, reason=None, command=None, exit_code=None, message=f"Tried again by {who}.",
     )  # fmt: skip
-    needs.unblock_dependents(connection, build, now)
+    needs.unblock_dependents(connection, [build], now)
     needs.settle(connection, [build], now)
 
 
-def _end(connection: Connection, /, build: int, event: Event, now: datetime, **columns: Any) -> None:
-    transition(
-        connection, build, event, now, finished_at=now, lease_expires_at=None, not_before=None, **columns
-    )
+def _end(connection: Connection, build: int, event: Event, now: datetime, **columns: Any) -> None:
+    transition(connection, build, event, now, **_ended(now), **columns)
+
+
+def _ended(now: datetime) -> dict[str, datetime | None]:
+    return {"finished_at": now, "lease_expires_at": None, "not_before": None}
 
 
 def _end_attempt(connection: Connection, build: int, now: datetime, outcome: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, delete, exists, insert, select, update
 from quarters.model.build import BROKEN, OPEN, SATISFIED, Event, State
 from quarters.model.recipe import NeedKind
 from quarters.storage.schema import build_needs, builds
-from quarters.storage.transitions import chunks, transition_all
+from quarters.storage.transitions import chunks, is_in, transition_all
 
 Edge = tuple[int, int, str, NeedKind]
 """A build, the build that it needs, the dependency as the recipe writes it, and its kind."""
@@ -76,6 +76,15 @@ def drop(connection: Connection, ids: Collection[int], prerequisites: Collection
             )
 
 
+def in_state(connection: Connection, ids: Collection[int], state: State) -> list[int]:
+    """Those of `ids` that are in `state`."""
+    found: list[int] = []
+    for some in chunks(sorted(ids)):
+        query = select(builds.c.id).where(builds.c.id.in_(some), is_in(builds, [state]))
+        found += connection.execute(query).scalars()
+    return sorted(found)
+
+
 def states(connection: Connection, ids: Collection[int]) -> dict[int, State]:
     """The state of each of these builds."""
     found: dict[int, State] = {}
@@ -99,7 +108,7 @@ def graph(connection: Connection, repository: str, arch: str) -> dict[int, list[
         select(build_needs.c.build, build_needs.c.needs)
         .join(builds, builds.c.id == build_needs.c.build)
         .join(_needed, _needed.c.id == build_needs.c.needs)
-        .where(*unfinished, _needed.c.state.in_(sorted(OPEN)))
+        .where(*unfinished, is_in(_needed, OPEN))
     )
     for build, prerequisite in connection.execute(edges):
         found[build].append(prerequisite)
@@ -124,82 +133,93 @@ def set_chains(connection: Connection, lengths: Mapping[int, int]) -> None:
 
 def settle(connection: Connection, ids: Collection[int], now: datetime) -> None:
     """Bring waiting and blocked builds to where their prerequisites let them be: ready, blocked or waiting."""
-    for state in (State.BLOCKED, State.WAITING):
-        mine = _in_state(connection, ids, state)
-        broken = _broken_prerequisites(connection, mine)
-        if state is State.WAITING:
-            for prerequisite in sorted(set(broken.values())):
-                block_dependents(connection, prerequisite, now)
-        else:
-            freed = [build for build in mine if build not in broken]
-            transition_all(connection, freed, State.BLOCKED, Event.UNBLOCK, now, message="")
-            for build in freed:
-                unblock_dependents(connection, build, now)
+    blocked = in_state(connection, ids, State.BLOCKED)
+    broken = _broken_prerequisites(connection, blocked)
+    freed = [build for build in blocked if build not in broken]
+    transition_all(connection, freed, State.BLOCKED, Event.UNBLOCK, now, message="")
+    unblock_dependents(connection, freed, now)
+    causes = _broken_prerequisites(connection, in_state(connection, ids, State.WAITING)).values()
+    for prerequisite in sorted(set().union(*causes)):
+        block_dependents(connection, prerequisite, now)
     _release(connection, ids, now)
 
 
 def release_dependents(connection: Connection, build: int, now: datetime) -> None:
     """After `build` succeeded or was skipped: what waited for nothing else becomes ready."""
-    unblock_dependents(connection, build, now)
+    unblock_dependents(connection, [build], now)
     _release(connection, _dependents(connection, [build], State.WAITING), now)
 
 
 def block_dependents(connection: Connection, build: int, now: datetime) -> None:
     """After `build` broke: all that wait for it, directly or through others, are blocked and say by what."""
-    affected = (
-        select(build_needs.c.build)
-        .join(builds, builds.c.id == build_needs.c.build)
-        .where(build_needs.c.needs == build, builds.c.state.in_([State.WAITING, State.READY]))
-        .cte("affected", recursive=True)
-    )
-    affected = affected.union(
-        select(build_needs.c.build)
-        .join(affected, affected.c.build == build_needs.c.needs)
-        .join(builds, builds.c.id == build_needs.c.build)
-        .where(builds.c.state.in_([State.WAITING, State.READY]))
-    )
-    rows = connection.execute(
-        select(builds.c.id, builds.c.state).where(builds.c.id.in_(select(affected.c.build)))
-    ).all()
     message = _blocked_by(connection, build)
+    behind = _behind(connection, [build], (State.WAITING, State.READY))
     for old in (State.WAITING, State.READY):
-        ids = [row.id for row in rows if row.state == old]
+        ids = [number for number, state in behind.items() if state is old]
         transition_all(connection, ids, old, Event.BLOCK, now, message=message)
 
 
-def unblock_dependents(connection: Connection, build: int, now: datetime) -> None:
-    """After `build` is broken no more: what it blocked, directly or through others, waits again or is ready."""
-    freed: set[int] = set()
-    frontier = [build]
-    while frontier:
-        blocked = _dependents(connection, frontier, State.BLOCKED)
-        broken = _broken_prerequisites(connection, blocked)
-        frontier = [dependent for dependent in blocked if dependent not in broken]
-        transition_all(connection, frontier, State.BLOCKED, Event.UNBLOCK, now, message="")
-        freed.update(frontier)
-        for dependent, prerequisite in broken.items():
-            _explain(connection, dependent, prerequisite)
+def unblock_dependents(connection: Connection, mended: Collection[int], now: datetime) -> None:
+    """After `mended` are broken no more: what they blocked, directly or through others, waits again or is ready."""
+    behind = _behind(connection, mended, (State.BLOCKED,))
+    broken = _broken_prerequisites(connection, behind)
+    blocks: dict[int, list[int]] = {}
+    for dependent, prerequisites in broken.items():
+        for prerequisite in prerequisites:
+            blocks.setdefault(prerequisite, []).append(dependent)
+    todo = [build for build in behind if build not in broken]
+    freed = set(todo)
+    while todo:
+        prerequisite = todo.pop()
+        for dependent in blocks.get(prerequisite, ()):
+            broken[dependent].discard(prerequisite)
+            if not broken[dependent]:
+                freed.add(dependent)
+                todo.append(dependent)
+    transition_all(connection, freed, State.BLOCKED, Event.UNBLOCK, now, message="")
     _release(connection, freed, now)
+    _explain(connection, {build: causes for build, causes in broken.items() if causes})
 
 
-def move_needs(connection: Connection, old: Collection[int], new: int) -> None:
-    """Let the builds that need one of `old`, and that are or may come back into the queue, need `new` instead."""
-    for some in chunks(sorted(old)):
-        dependents = select(builds.c.id).where(
-            builds.c.state.not_in(sorted(_OVER)), builds.c.id == build_needs.c.build
-        )
+def move_needs(connection: Connection, moves: Mapping[int, int]) -> None:
+    """Let builds that need an old one need the new one instead, by old one; nothing may need a new one yet.
+
+    This holds for all that are in the queue or may come back into it.
+    """
+    edges: dict[tuple[int, int], Edge] = {}
+    for some in chunks(sorted(moves)):
         rows = connection.execute(
-            select(build_needs).where(build_needs.c.needs.in_(some), exists(dependents))
+            select(build_needs)
+            .join(builds, builds.c.id == build_needs.c.build)
+            .where(build_needs.c.needs.in_(some), ~is_in(builds, _OVER))
         ).all()
-        has_new = set(
-            connection.execute(select(build_needs.c.build).where(build_needs.c.needs == new)).scalars()
+        for row in rows:
+            new = moves[row.needs]
+            edges[row.build, new] = (row.build, new, row.dependency, NeedKind(row.kind))
+        dependents = sorted({row.build for row in rows})
+        drop(connection, dependents, some)
+    add(connection, edges.values())
+
+
+def _behind(connection: Connection, ids: Collection[int], through: Collection[State]) -> dict[int, State]:
+    """All that need one of `ids`, directly or through others, as far as they are in one of the states `through`."""
+    found: dict[int, State] = {}
+    for some in chunks(sorted(ids)):
+        first = (
+            select(build_needs.c.build)
+            .join(builds, builds.c.id == build_needs.c.build)
+            .where(build_needs.c.needs.in_(some), is_in(builds, through))
+            .cte("behind", recursive=True)
         )
-        edges = {row.build: (row.build, new, row.dependency, NeedKind(row.kind)) for row in rows}
-        add(connection, (edge for build, edge in edges.items() if build not in has_new))
-        for builds_ in chunks(sorted(edges)):
-            connection.execute(
-                delete(build_needs).where(build_needs.c.needs.in_(some), build_needs.c.build.in_(builds_))
-            )
+        behind = first.union(
+            select(build_needs.c.build)
+            .join(first, first.c.build == build_needs.c.needs)
+            .join(builds, builds.c.id == build_needs.c.build)
+            .where(is_in(builds, through))
+        )
+        query = select(builds.c.id, builds.c.state).where(builds.c.id.in_(select(behind.c.build)))
+        found.update((row.id, State(row.state)) for row in connection.execute(query))
+    return found
 
 
 def _dependents(connection: Connection, ids: Collection[int], state: State) -> list[int]:
@@ -208,17 +228,9 @@ def _dependents(connection: Connection, ids: Collection[int], state: State) -> l
         query = (
             select(builds.c.id)
             .join(build_needs, build_needs.c.build == builds.c.id)
-            .where(build_needs.c.needs.in_(some), builds.c.state == state)
+            .where(build_needs.c.needs.in_(some), is_in(builds, [state]))
         )
         found.update(connection.execute(query).scalars())
-    return sorted(found)
-
-
-def _in_state(connection: Connection, ids: Collection[int], state: State) -> list[int]:
-    found: list[int] = []
-    for some in chunks(sorted(ids)):
-        query = select(builds.c.id).where(builds.c.id.in_(some), builds.c.state == state)
-        found += connection.execute(query).scalars()
     return sorted(found)
 
 
@@ -226,33 +238,42 @@ def _release(connection: Connection, ids: Collection[int], now: datetime) -> Non
     unfinished = (
         select(build_needs.c.needs)
         .join(_needed, _needed.c.id == build_needs.c.needs)
-        .where(build_needs.c.build == builds.c.id, _needed.c.state.not_in(sorted(SATISFIED)))
+        .where(build_needs.c.build == builds.c.id, ~is_in(_needed, SATISFIED))
     )
     for some in chunks(sorted(ids)):
         query = select(builds.c.id).where(
-            and_(builds.c.id.in_(some), builds.c.state == State.WAITING, ~exists(unfinished))
+            and_(builds.c.id.in_(some), is_in(builds, [State.WAITING]), ~exists(unfinished))
         )
         free = connection.execute(query).scalars().all()
         transition_all(connection, free, State.WAITING, Event.RELEASE, now, message="")
 
 
-def _broken_prerequisites(connection: Connection, ids: Collection[int]) -> dict[int, int]:
-    """By dependent, one prerequisite that keeps it blocked."""
-    found: dict[int, int] = {}
-    for some in chunks(ids):
+def _broken_prerequisites(connection: Connection, ids: Collection[int]) -> dict[int, set[int]]:
+    """By dependent, the prerequisites that keep it from going on; those with none are left out."""
+    found: dict[int, set[int]] = {}
+    for some in chunks(sorted(ids)):
         query = (
             select(build_needs.c.build, build_needs.c.needs)
             .join(_needed, _needed.c.id == build_needs.c.needs)
-            .where(build_needs.c.build.in_(some), _needed.c.state.in_(sorted(BROKEN)))
-            .order_by(build_needs.c.needs.desc())
+            .where(build_needs.c.build.in_(some), is_in(_needed, BROKEN))
         )
-        found.update((dependent, prerequisite) for dependent, prerequisite in connection.execute(query))
+        for dependent, prerequisite in connection.execute(query):
+            found.setdefault(dependent, set()).add(prerequisite)
     return found
 
 
-def _explain(connection: Connection, dependent: int, prerequisite: int) -> None:
-    message = _blocked_by(connection, prerequisite)
-    connection.execute(update(builds).where(builds.c.id == dependent).values(message=message))
+def _explain(connection: Connection, broken: Mapping[int, Collection[int]]) -> None:
+    """Let blocked builds, by what blocks them, name what is at the root of it."""
+    roots: dict[int, list[int]] = {}
+    for build, causes in broken.items():
+        root = max(causes)
+        while root in broken:
+            root = max(broken[root])
+        roots.setdefault(root, []).append(build)
+    for root, ids in roots.items():
+        message = _blocked_by(connection, root)
+        for some in chunks(ids):
+            connection.execute(update(builds).where(builds.c.id.in_(some)).values(message=message))
 
 
 def _blocked_by(connection: Connection, build: int) -> str:
