@@ -109,7 +109,7 @@ async def test_a_recipe_knows_what_is_published_of_it_now(filled: Database) -> N
         connection.execute(
             insert(packages).values(
                 sha256=version, file_name=version, name="foo", base="foo", version=version, arch="any",
-                info={}, added_at=NOW,
+                info={}, index_parts={}, added_at=NOW,
             )
         )  # fmt: skip
         connection.execute(
