@@ -96,11 +96,15 @@ def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettin
 
 @asynccontextmanager
 async def running(
-    folder: Path, settings: ServerSettings | None = None, scheduling: SchedulerSettings | None = None
+    folder: Path,
+    settings: ServerSettings | None = None,
+    *,
+    scheduling: SchedulerSettings | None = None,
+    database_url: str = "",
 ) -> AsyncIterator[Running]:
     """Start a server with the repository `own`, and stop it afterwards."""
     settings = settings or ServerSettings(port=0, shutdown_grace=1)
-    database = Database(f"sqlite:///{folder / 'quarters.db'}")
+    database = Database(database_url or f"sqlite:///{folder / 'quarters.db'}")
     await database.open()
     press = Press(database, folder / "data")
     await press.repository()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contracts.conftest import database_url as database_url
 from tests.serving import Running, running
 
 

@@ -54,8 +54,9 @@ async def test_what_changes_something_takes_a_token(server: Running) -> None:
 @pytest.mark.skipif(
     shutil.which("schemathesis", path=Path(sys.executable).parent) is None, reason="needs schemathesis"
 )
-async def test_no_request_brings_an_answer_that_is_not_described(tmp_path: Path) -> None:
-    async with running(tmp_path, scheduling=SchedulerSettings(claim_wait=0.05)) as server:
+async def test_no_request_brings_an_answer_that_is_not_described(tmp_path: Path, database_url: str) -> None:
+    patience = SchedulerSettings(claim_wait=0.05)
+    async with running(tmp_path, scheduling=patience, database_url=database_url) as server:
         await server.ready_builds("alpha", "beta")
         command = [
             *("run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {server.token}"),
