@@ -160,7 +160,7 @@ def block_dependents(connection: Connection, build: int, now: datetime) -> None:
 
 
 def unblock_dependents(connection: Connection, mended: Collection[int], now: datetime) -> None:
-    """After `mended` are broken no more: what they blocked, directly or through others, waits again or is ready."""
+    """After `mended` are broken no more: what they blocked, directly or through others, waits again."""
     behind = _behind(connection, mended, (State.BLOCKED,))
     broken = _broken_prerequisites(connection, behind)
     blocks: dict[int, list[int]] = {}
@@ -177,7 +177,6 @@ def unblock_dependents(connection: Connection, mended: Collection[int], now: dat
                 freed.add(dependent)
                 todo.append(dependent)
     transition_all(connection, freed, State.BLOCKED, Event.UNBLOCK, now, message="")
-    _release(connection, freed, now)
     _explain(connection, {build: causes for build, causes in broken.items() if causes})
 
 
