@@ -173,6 +173,7 @@ class Leases:
         fresh = builder.last_seen - timedelta(seconds=self._settings.builder_alive / 3)
         if not await self._database.read(builders.is_known, builder, fresh):
             await self._database.write(builders.introduce, builder)
+            self._wakeups.notify(Topic.EVENTS)
 
     async def _claim(self, request: ClaimRequest) -> list[Claimed]:
         alive = timedelta(seconds=self._settings.builder_alive)
