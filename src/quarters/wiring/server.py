@@ -116,13 +116,14 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
 
 @asynccontextmanager
 async def _looping(loops: _Loops) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(kept_running(name, loop), name=name) for name, loop in loops.items()]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
+    # Not a TaskGroup: it would wrap what is raised meanwhile, and people are to read the error itself.
+    tasks = [asyncio.create_task(kept_running(name, loop), name=name) for name, loop in loops.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager

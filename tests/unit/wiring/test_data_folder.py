@@ -31,7 +31,10 @@ def test_a_folder_is_free_again_after_its_claim_ended(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        DataFolderUnusable, match=r"file cannot be written \(.*\); choose another one with --data"
-    ), claimed(tmp_path / "file"):
+    with (
+        pytest.raises(
+            DataFolderUnusable, match=r"file cannot be written \(.*\); choose another one with --data"
+        ),
+        claimed(tmp_path / "file"),
+    ):
         pass
