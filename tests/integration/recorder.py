@@ -204,9 +204,9 @@ def agent(server: Recorder, chosen_settings: BuilderSettings) -> Agent:
 
 
 @asynccontextmanager
-async def running(server: Recorder, data: Path, **changes: Any) -> AsyncIterator[asyncio.Task[None]]:
-    """A builder at work for `server`."""
-    task = asyncio.create_task(agent(server, settings(data, **changes)).run())
+async def running(recorder: Recorder, data: Path, **changes: Any) -> AsyncIterator[asyncio.Task[None]]:
+    """A builder at work for `recorder`."""
+    task = asyncio.create_task(agent(recorder, settings(data, **changes)).run())
     try:
         yield task
     finally:

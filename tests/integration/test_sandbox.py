@@ -317,6 +317,7 @@ async def test_a_package_that_a_stranger_signed_is_not_installed(
     assert (finish.reason, finish.steps[-1].step) == (Reason.SIGNATURE_UNTRUSTED, Step.DEPENDENCIES), (
         server.log(1)
     )
+    assert finish.message == "The signature of own is not by a trusted key."
 
 
 async def test_another_package_under_a_cached_name_is_downloaded_again(

@@ -66,8 +66,14 @@ CLUES: tuple[Clue, ...] = (
     ),
     _clue(
         Reason.SOURCE_UNAVAILABLE,
-        r"failed (?:retrieving file '(.+)' from|to (?:synchronize|retrieve|update))",
-        "A repository could not be downloaded from: {}.",
+        r"^error: failed retrieving file '(.+)' from",
+        "{} could not be downloaded from its repository.",
+        _BEFORE_FUNCTIONS,
+    ),
+    _clue(
+        Reason.SOURCE_UNAVAILABLE,
+        r"^error: failed to (?:synchronize|retrieve|update)",
+        "A repository could not be downloaded from.",
         _BEFORE_FUNCTIONS,
     ),
     # makepkg(8), before it calls the recipe's functions.
@@ -145,7 +151,7 @@ def diagnose(step: Step, command: str, exit_code: int, log: str) -> tuple[BuildF
 
 
 def _first(found: re.Match[str]) -> str:
-    return next((group.strip().rstrip(".") for group in found.groups() if group), "no answer")
+    return next((group.strip().rstrip(".") for group in found.groups() if group), "")
 
 
 def _plain(step: Step, command: str, exit_code: int) -> tuple[Reason, str]:
