@@ -45,6 +45,7 @@ class Running:
     services: Services
     admin: Client
     stop: asyncio.Event
+    serving: asyncio.Task[None]
 
     @property
     def clock(self) -> Clock:
@@ -116,7 +117,7 @@ async def running(
     serving = asyncio.create_task(run.serve(create_app(offered, settings), settings, listening, stop))
     try:
         async with Client(url, secret) as admin:
-            yield Running(url, secret, press, offered, admin, stop)
+            yield Running(url, secret, press, offered, admin, stop, serving)
     finally:
         stop.set()
         await serving

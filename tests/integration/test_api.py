@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import os
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -13,20 +15,24 @@ from yarl import URL
 
 from quarters.model.build import Outcome, Reason, State
 from quarters.model.errors import (
+    ConfigInvalid,
     Conflict,
     Forbidden,
     Invalid,
     LeaseLost,
     NotFound,
     PackageInvalid,
+    PortInUse,
     ServerUnreachable,
     Unauthenticated,
 )
 from quarters.model.token import Scope
-from quarters.protocol.builds import ArtifactDigest, ClaimRequest, Finish, Heartbeat, LeaseKey
+from quarters.protocol.builds import LEASE_HEADER, ArtifactDigest, ClaimRequest, Finish, Heartbeat, LeaseKey
 from quarters.protocol.client import Client
 from quarters.protocol.resources import BuildFilter, BuildRequest, NewRepository, NewToken, Promotion
 from quarters.protocol.streams import LogEnd, LogText
+from quarters.server import run
+from quarters.server.app import create_app
 from quarters.server.settings import ServerSettings
 from quarters.storage.schema import repositories
 from tests.press import package
@@ -208,6 +214,43 @@ async def test_a_wrong_lease_is_refused_before_the_file_is_sent(server: Running,
     assert not list((server.press.folder / "incoming").rglob("*.pkg*"))
 
 
+async def test_an_upload_that_broke_is_taken_up_where_it_stopped(server: Running, tmp_path: Path) -> None:
+    await server.ready_builds("greet")
+    work = server.admin.work
+    ((one,),) = [(await work.claim(claim("anvil"))).assignments]
+    key = LeaseKey.of(one)
+    path = tmp_path / "greet-1-1-x86_64.pkg.tar.gz"
+    path.write_bytes(os.urandom(5 << 20))
+    artifact = digest(path)
+
+    async def half() -> AsyncIterator[bytes]:
+        yield path.read_bytes()[: 3 << 20]
+        raise OSError("the cable was pulled")
+
+    url = f"{server.url}/api/v1/builds/{one.build}/artifacts/{path.name}"
+    headers = {"Authorization": f"Bearer {server.token}", LEASE_HEADER: key.header()}
+    asked: dict[str, str | int] = {"size": artifact.size, "sha256": artifact.sha256}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        with pytest.raises(aiohttp.ClientError):
+            await session.put(url, params=asked, data=half())
+    async with asyncio.timeout(10):
+        while (there := await work.artifact_received(key, artifact)).size < 2 << 20:
+            pass
+    assert (await work.upload_artifact(key, artifact, path, there.size)).size == artifact.size
+
+
+async def test_a_taken_port_is_told_with_what_to_do(server: Running) -> None:
+    port = int(server.url.rpartition(":")[2])
+    with pytest.raises(PortInUse, match=f"{port}.*QUARTERS_SERVER__PORT"):
+        run.listen(ServerSettings(port=port))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_a_place_where_nothing_can_listen_is_told(host: str) -> None:
+    with pytest.raises(ConfigInvalid, match=host):
+        run.listen(ServerSettings(host=host, port=0))
+
+
 async def test_a_claim_waits_for_work_and_gets_it_at_once(server: Running) -> None:
     waiting = asyncio.create_task(server.admin.work.claim(claim("anvil", wait=30)))
     await appeared(server, "anvil")
@@ -269,6 +312,33 @@ async def test_events_are_followed_from_where_they_were_left(server: Running) ->
         assert happening.id == first[-1].id + 1
         assert happening.subject == "extra"
         break
+
+
+async def test_a_follower_misses_nothing_while_the_server_restarts(tmp_path: Path) -> None:
+    async with asyncio.timeout(20), running(tmp_path) as server:
+        port = int(server.url.rpartition(":")[2])
+        following = server.client()
+        happenings = following.events.follow(after=0)
+        first = await anext(happenings)
+        server.stop.set()
+        await server.serving
+        # What happens while nobody listens is told afterwards.
+        await server.services.repositories.create(NewRepository(name="extra"), "anna")
+        settings = ServerSettings(port=port, shutdown_grace=1)
+        stop = asyncio.Event()
+        again = asyncio.create_task(
+            run.serve(create_app(server.services, settings), settings, run.listen(settings), stop)
+        )
+        seen = [first.id]
+        async for happening in happenings:
+            seen.append(happening.id)
+            if happening.subject == "extra" and happening.kind == "snapshot.published":
+                break
+        stop.set()
+        await again
+        await happenings.aclose()  # type: ignore[attr-defined]
+        await following.close()
+    assert seen == list(range(1, len(seen) + 1))
 
 
 async def test_following_events_begins_now_and_ends_with_the_server(server: Running) -> None:

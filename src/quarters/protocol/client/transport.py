@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from quarters.model.errors import ServerUnreachable
+from quarters.model.errors import ServerUnreachable, Unavailable
 from quarters.protocol import streams
 from quarters.protocol.problems import error_from
 
@@ -22,7 +22,7 @@ Params = Mapping[str, str | int | bool | None]
 _CONNECT = 10.0
 _ANSWER = 60.0
 _RECONNECT = (0.2, 1.0, 2.0, 5.0, 10.0)
-"""Seconds before each further try to go on with a broken stream; a stream that brought something starts anew."""
+"""Seconds before each further try to go on with a broken stream; a stream that could be opened starts anew."""
 
 
 class Transport:
@@ -80,18 +80,23 @@ class Transport:
         wait: float = 0.0,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer whose body is still to be read; an answer that is a problem is raised as the error it stands for."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_ANSWER + wait)
         streamed = body is not None and not isinstance(body, bytes)
         try:
-            async with self._open().request(
-                method,
-                self._address(path, params),
-                # aiohttp sends bytes at one go, a file piece by piece.
-                data=io.BytesIO(body) if isinstance(body, bytes) else body,
-                headers={**self._authorization, **(headers or {})},
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_ANSWER + wait),
-                # The server looks at the token and the lease before gigabytes are sent in vain.
-                expect100=streamed,
-            ) as answer:
+            # aiohttp itself would wait for ever for leave to send a body.
+            async with (
+                asyncio.timeout(_ANSWER if streamed else None) as patience,
+                self._open().request(
+                    method,
+                    self._address(path, params),
+                    data=_payload(body, patience),
+                    headers={**self._authorization, **(headers or {})},
+                    timeout=timeout,
+                    # The server looks at the token and the lease before gigabytes are sent in vain.
+                    expect100=streamed,
+                ) as answer,
+            ):
+                patience.reschedule(None)
                 if answer.status >= 400:
                     raise error_from(answer.status, await answer.read())
                 yield answer
@@ -107,11 +112,11 @@ class Transport:
             headers = {"Accept": streams.MEDIA_TYPE} | ({streams.LAST_EVENT_ID: last_id} if last_id else {})
             try:
                 async with self.opened("GET", path, params=params, headers=headers) as answer:
+                    failures = 0
                     async for event in streams.decode(answer.content.iter_any()):
-                        failures = 0
                         last_id = event.id or last_id
                         yield event
-            except ServerUnreachable:
+            except (ServerUnreachable, Unavailable):
                 if failures == len(_RECONNECT):
                     raise
             await asyncio.sleep(_RECONNECT[min(failures, len(_RECONNECT) - 1)])
@@ -148,6 +153,21 @@ class Transport:
 def below(*parts: str | int) -> str:
     """The path of an API resource from its parts, each of them escaped."""
     return "/api/v1/" + "/".join(quote(str(part), safe="") for part in parts)
+
+
+def _payload(
+    body: bytes | AsyncIterable[bytes] | None, patience: asyncio.Timeout
+) -> io.BytesIO | AsyncIterable[bytes] | None:
+    """`body` as aiohttp sends it piece by piece; `patience` ends once the server wants it."""
+
+    async def wanted(pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        patience.reschedule(None)
+        async for piece in pieces:
+            yield piece
+
+    if body is None:
+        return None
+    return io.BytesIO(body) if isinstance(body, bytes) else wanted(body)
 
 
 def _text(value: Any) -> str:
