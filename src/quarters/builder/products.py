@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from quarters.model.build import Reason
 from quarters.protocol.builds import ArtifactDigest
 
 SUFFIX = ".pkg.tar.zst"
+_DEBUG = "-debug"
 # makepkg: pkgname-[epoch:]pkgver-pkgrel-arch; only a pkgname may hold hyphens (PKGBUILD(5)).
 _FILE_NAME = re.compile(r"(?P<name>.+)-(?P<version>[^-]+-[^-]+)-(?P<arch>[^-]+)" + re.escape(SUFFIX))
 
@@ -27,26 +28,35 @@ class Product(msgspec.Struct, frozen=True):
     arch: str
 
 
-def promised(folder: Path, outputs: Iterable[str], arch: str) -> tuple[tuple[Product, ...], tuple[str, ...]]:
-    """The one file of each of `outputs` in `folder`, and the names of files that nobody asked for.
+def promised(
+    folder: Path, pkgbase: str, outputs: Collection[str], arch: str
+) -> tuple[tuple[Product, ...], tuple[str, ...]]:
+    """The one file of each of `outputs` in `folder`, with debugging symbols where the recipe makes such packages.
 
-    Raises BuildFailed with a sentence where a file is missing or there are two; links and devices do not count.
+    Then the names of files that nobody asked for. Raises BuildFailed with a sentence where a file is missing or there
+    are two; links and devices do not count.
     """
     found: dict[str, list[Product]] = {name: [] for name in outputs}
+    symbols = {f"{name}{_DEBUG}" for name in (pkgbase, *outputs)}
     extra = []
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        match = _FILE_NAME.fullmatch(entry.name)
-        if (
-            match is None
-            or match["name"] not in found
-            or not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode)
-        ):
+        product = _product(entry)
+        if product is not None and product.name in found:
+            found[product.name].append(product)
+        elif product is not None and product.name in symbols:
+            found[product.name] = [product]
+        else:
             extra.append(entry.name)
-            continue
-        found[match["name"]].append(Product(Path(entry.path), match["name"], match["version"], match["arch"]))
     for name, products in found.items():
         _refuse_unless_one(name, products, arch)
     return tuple(products[0] for products in found.values()), tuple(extra)
+
+
+def _product(entry: os.DirEntry[str]) -> Product | None:
+    match = _FILE_NAME.fullmatch(entry.name)
+    if match is None or not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+        return None
+    return Product(Path(entry.path), match["name"], match["version"], match["arch"])
 
 
 def digest(path: Path) -> ArtifactDigest:

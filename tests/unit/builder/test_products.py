@@ -18,7 +18,7 @@ def files(folder: Path, *names: str) -> Path:
 
 def test_every_promised_package_is_found_with_its_version(tmp_path: Path) -> None:
     out = files(tmp_path, "a-b-1:2.0_x-1.3-any.pkg.tar.zst", "a-1:2.0_x-1.3-x86_64.pkg.tar.zst")
-    products, extra = promised(out, ("a", "a-b"), "x86_64")
+    products, extra = promised(out, "a", ("a", "a-b"), "x86_64")
     assert [(p.name, p.version, p.arch) for p in products] == [
         ("a", "1:2.0_x-1.3", "x86_64"),
         ("a-b", "1:2.0_x-1.3", "any"),
@@ -26,9 +26,13 @@ def test_every_promised_package_is_found_with_its_version(tmp_path: Path) -> Non
     assert extra == ()
 
 
-def test_debug_packages_and_other_files_are_extra(tmp_path: Path) -> None:
-    out = files(tmp_path, "a-1-1-any.pkg.tar.zst", "a-debug-1-1-any.pkg.tar.zst", "a.log")
-    assert promised(out, ("a",), "x86_64")[1] == ("a-debug-1-1-any.pkg.tar.zst", "a.log")
+def test_debugging_symbols_belong_to_the_build_and_other_files_do_not(tmp_path: Path) -> None:
+    out = files(
+        tmp_path, "a-1-1-any.pkg.tar.zst", "base-debug-1-1-any.pkg.tar.zst", "z-1-1-any.pkg.tar.zst", "a.log"
+    )
+    products, extra = promised(out, "base", ("a",), "x86_64")
+    assert [product.name for product in products] == ["a", "base-debug"]
+    assert extra == ("a.log", "z-1-1-any.pkg.tar.zst")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +52,7 @@ def test_anything_but_one_fitting_file_for_a_package_fails(
     tmp_path: Path, names: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(BuildFailed) as failed:
-        promised(files(tmp_path, *names), ("a",), "x86_64")
+        promised(files(tmp_path, *names), "a", ("a",), "x86_64")
     assert str(failed.value) == message
 
 
@@ -57,7 +61,7 @@ def test_a_link_is_not_a_package(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b-1-1-any.pkg.tar.zst")
     for name in ("a", "b"):
         with pytest.raises(BuildFailed, match="without a package file"):
-            promised(tmp_path, (name,), "x86_64")
+            promised(tmp_path, name, (name,), "x86_64")
 
 
 def test_a_digest_is_of_the_whole_file(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ class Sandbox:
         out = workspace.changed(OUT)
         if out is None:
             raise BuildFailed(Reason.PACKAGE_FAILED, "The folder for package files is gone.")
-        products, extra = promised(out, assignment.outputs, assignment.arch)
+        products, extra = promised(out, assignment.pkgbase, assignment.outputs, assignment.arch)
         versions = sorted({product.version for product in products})
         if len(versions) != 1:
             raise BuildFailed(
