@@ -65,7 +65,10 @@ def parse(texts: Mapping[str, str], format: Pacman) -> dict[str, Recipe]:
 
 
 def outside(recipes: Mapping[str, Recipe]) -> tuple[Published, ...]:
-    """An upstream that has, in every version asked for, each package that no recipe of another folder can stand in for."""
+    """An upstream that provides, in every version asked for, each name that no recipe of another folder can stand for.
+
+    None of its packages bears such a name, so that a recipe that provides it too is the one to wait for.
+    """
     makers: dict[str, set[str]] = {}
     for folder, recipe in recipes.items():
         for output in recipe.outputs:
@@ -79,7 +82,9 @@ def outside(recipes: Mapping[str, Recipe]) -> tuple[Published, ...]:
                 wanted.setdefault(name, set()).add(need.dependency.version or "0")
     return tuple(
         Published(
-            name=name, version="0-1", provides=tuple(Provision(name, version) for version in sorted(versions))
+            name=f"outside-{name}",
+            version="0-1",
+            provides=tuple(Provision(name, version) for version in sorted(versions)),
         )
         for name, versions in sorted(wanted.items())
     )

@@ -45,12 +45,24 @@ class Matcher:
         return self._recipes[dependency]
 
     def available(self, dependency: Dependency) -> Published | None:
-        """The package that satisfies `dependency` as things are: one of the repository, else one of an upstream."""
+        """The package that satisfies `dependency` as things are: one of that name, else one that provides it.
+
+        The repository's own come before the upstreams'.
+        """
         if dependency not in self._available:
-            self._available[dependency] = self._among(
-                self._catalog.published_provisions, dependency
-            ) or self._among(self._catalog.upstream_provisions, dependency)
+            catalog = self._catalog
+            packages = [
+                *self._among(catalog.published_provisions, dependency),
+                *self._among(catalog.upstream_provisions, dependency),
+            ]
+            named = (package for package in packages if package.name == dependency.name)
+            self._available[dependency] = next(named, packages[0] if packages else None)
         return self._available[dependency]
+
+    def named(self, dependency: Dependency) -> bool:
+        """Whether a package of this very name is available: pacman takes it, whatever else provides the name."""
+        package = self.available(dependency)
+        return package is not None and package.name == dependency.name
 
     def _bearing(self, dependency: Dependency) -> list[Match]:
         return [
@@ -75,8 +87,9 @@ class Matcher:
 
     def _among(
         self, provisions: Mapping[str, tuple[tuple[Published, Provision], ...]], dependency: Dependency
-    ) -> Published | None:
-        for package, provision in provisions.get(dependency.name, ()):
-            if self._format.satisfies(provision, dependency):
-                return package
-        return None
+    ) -> list[Published]:
+        return [
+            package
+            for package, provision in provisions.get(dependency.name, ())
+            if self._format.satisfies(provision, dependency)
+        ]

@@ -118,6 +118,9 @@ def _met(pkgbase: str, need: Need, members: Mapping[str, object], matcher: Match
 def _choose(pkgbase: str, need: Need, members: Mapping[str, object], matcher: Matcher) -> Match | None:
     """The recipe to build before `pkgbase` for this need; None if it takes no build, or if nothing satisfies it."""
     matches = [match for match in matcher.recipes(need.dependency) if match.pkgbase in members]
+    if matcher.named(need.dependency):
+        # To wait for a mere provider would be for nothing: when the root is furnished, the package of that name goes in.
+        matches = [match for match in matches if match.how is How.NAME]
     others = [match for match in matches if match.pkgbase != pkgbase]
     if need.kind is not NeedKind.DEPENDS:
         # What a build needs to begin it cannot make itself: a compiler that is built with itself comes from elsewhere.

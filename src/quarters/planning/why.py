@@ -69,7 +69,7 @@ def _running(build: Build, around: Circumstances) -> str:
 
 
 def _publishing(build: Build, around: Circumstances) -> str:
-    return f"It is built; its packages are being verified and published in {build.repository}."
+    return f"It is built; its packages are being verified and published in {build.repository}{_told(build)}"
 
 
 def _succeeded(build: Build, around: Circumstances) -> str:

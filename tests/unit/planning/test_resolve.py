@@ -1,5 +1,7 @@
 """What a plan takes in, and which build waits for which."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -29,8 +31,28 @@ def test_a_recipe_that_bears_the_name_beats_one_that_provides_it() -> None:
     assert edges(planned("app a-java java", known))["app"] == ["java"]
 
 
-def test_a_provider_in_the_plan_beats_what_is_published() -> None:
-    known = catalog(recipe("app", depends="java"), recipe("jdk", provides="java"), here=published("java=8-1"))
+def test_a_provider_in_the_plan_beats_one_that_is_published() -> None:
+    known = catalog(
+        recipe("app", depends="java"),
+        recipe("jdk", provides="java"),
+        here=published("jre=8-1", provides="java"),
+    )
+    assert edges(planned("app jdk", known))["app"] == ["jdk"]
+
+
+@pytest.mark.parametrize("where", ["here", "upstream"])
+def test_a_package_of_that_name_beats_a_provider_in_the_plan_because_pacman_will_install_it(
+    where: str,
+) -> None:
+    available: dict[str, Any] = {"here": published("java=8-1")} if where == "here" else {"upstream": "java"}
+    known = catalog(recipe("app", depends="java"), recipe("jdk", provides="java"), **available)
+    assert edges(planned("app jdk", known))["app"] == []
+
+
+def test_a_package_of_that_name_with_another_version_does_not_beat_a_provider_in_the_plan() -> None:
+    known = catalog(
+        recipe("app", depends="java>=9"), recipe("jdk", provides="java=9"), here=published("java=8-1")
+    )
     assert edges(planned("app jdk", known))["app"] == ["jdk"]
 
 

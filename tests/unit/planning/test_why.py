@@ -51,6 +51,12 @@ def test_a_held_back_build_says_until_when_and_after_what() -> None:
     assert "free slot" in why(not_before=NOW - timedelta(minutes=5))
 
 
+def test_a_publish_that_is_held_up_says_by_what() -> None:
+    assert why(state=State.PUBLISHING, message="There is no space left.").endswith(
+        ": There is no space left."
+    )
+
+
 def test_a_failed_build_says_where_and_how() -> None:
     failed = why(state=State.FAILED, step=Step.BUILD, reason=Reason.BUILD_FAILED, message="make said no.")
     assert failed == (
