@@ -11,13 +11,15 @@ from sqlalchemy import Connection, select
 
 from quarters.model.build import Outcome, Reason, State, Step, StepRecord
 from quarters.model.errors import Conflict, LeaseLost
-from quarters.model.recipe import Dependency, Need, NeedKind, Output
+from quarters.model.recipe import Dependency, Need, NeedKind, Output, SourcedRecipe
 from quarters.model.repository import Network, Repository, Upstream
 from quarters.planning.retries import POLICIES
 from quarters.protocol.builds import ArtifactDigest, ClaimRequest, Finish, Heartbeat, LeaseKey
+from quarters.storage import packages
 from quarters.storage.database import Database
 from quarters.storage.schema import attempts
 from tests.contracts.farm import Farm, built, key, recipe
+from tests.press import Press, package
 
 SKIPPED = Finish(outcome=Outcome.SKIPPED, steps=())
 
@@ -251,3 +253,31 @@ def _everything_said_with(farm: Farm, lease: LeaseKey) -> list[Callable[[], Awai
         lambda: farm.leases.recipe_place(lease),
         lambda: farm.leases.finish(lease, SKIPPED),
     ]
+
+
+async def test_a_dynamic_recipe_that_makes_what_is_published_is_skipped_and_no_longer_counts_as_changed(
+    database: Database, tmp_path: Path
+) -> None:
+    press, farm = Press(database, tmp_path / "press"), Farm(database, tmp_path / "farm")
+    await farm.begin(_dynamic("f1"))
+    await press.upload(package("app", "7-1"), "extra")
+    (listed,) = await database.read(packages.standing, "extra", {"app"})
+    await database.write(packages.confirm, {listed.file.sha256}, "f1")
+
+    await farm.have(_dynamic("f2"))
+    await farm.requests.plan_sources()
+    again = await farm.claimed()
+    artifact = await farm.upload(again)
+    await farm.leases.finish(key(again), msgspec.structs.replace(built(again, artifact), version="7-1"))
+
+    shown = await farm.builds.show(again.build)
+    assert (shown.state, shown.message) == (State.SKIPPED, "app 7-1 is already published.")
+    await farm.have(_dynamic("f2"))
+    await farm.requests.plan_sources()
+    assert await farm.claim() == []
+
+
+def _dynamic(fingerprint: str) -> SourcedRecipe:
+    one = recipe("app", fingerprint=fingerprint)
+    assert one.recipe is not None
+    return msgspec.structs.replace(one, recipe=msgspec.structs.replace(one.recipe, dynamic_version=True))

@@ -85,6 +85,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             if need.arch in ("", arch) and (checks or need.kind is not NeedKind.CHECKDEPENDS)
         )
 
+    def made_for(self, arch: str) -> tuple[str, ...]:
+        """The names of the packages that building for `arch` makes."""
+        return tuple(it.name for it in self.outputs if arch in it.arches or "any" in it.arches)
+
     def provisions(self, output: Output, arch: str) -> tuple[Provision, ...]:
         """Everything `output` stands for on `arch`, its own name and version first."""
         offered = tuple(offer.provision for offer in output.offers if offer.arch in ("", arch))

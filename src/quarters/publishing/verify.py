@@ -46,9 +46,7 @@ def promise(recipe: Recipe, arch: str, bump: int, format: Format) -> Promise:
         pkgbase=recipe.pkgbase,
         arch=arch,
         version=None if recipe.dynamic_version else format.bumped(recipe.version, bump),
-        outputs=frozenset(
-            output.name for output in recipe.outputs if arch in output.arches or _ANY in output.arches
-        ),
+        outputs=frozenset(recipe.made_for(arch)),
     )
 
 

@@ -74,7 +74,7 @@ def assignment(claimed: Claimed, heartbeat: float, key: str) -> Assignment:
         arch=build.arch,
         pkgbase=build.pkgbase,
         version=recipe.version,
-        outputs=outputs(recipe, build.arch),
+        outputs=recipe.made_for(build.arch),
         dynamic_version=recipe.dynamic_version,
         dependencies=dependencies(recipe, build.arch, checks=repository.checks),
         remote_sources=any(is_remote(source) for source in recipe.sources),
@@ -85,11 +85,6 @@ def assignment(claimed: Claimed, heartbeat: float, key: str) -> Assignment:
         network=repository.network,
         timeout=repository.timeout,
     )
-
-
-def outputs(recipe: Recipe, arch: str) -> tuple[str, ...]:
-    """The packages that `recipe` makes when it is built on `arch`."""
-    return tuple(output.name for output in recipe.outputs if arch in output.arches or "any" in output.arches)
 
 
 def dependencies(recipe: Recipe, arch: str, *, checks: bool) -> tuple[str, ...]:

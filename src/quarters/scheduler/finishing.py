@@ -9,7 +9,7 @@ from quarters.model.build import Build, Event, Outcome, Reason
 from quarters.model.errors import Conflict
 from quarters.planning.retries import retry_at
 from quarters.protocol.builds import Finish, LeaseKey
-from quarters.storage import builds, leases, uploads
+from quarters.storage import builds, leases, packages, uploads
 from quarters.storage.events import record
 from quarters.storage.transitions import transition
 
@@ -38,6 +38,10 @@ def finish(connection: Connection, key: LeaseKey, said: Finish, now: datetime) -
     leases.note_steps(connection, build, said.steps, now)
     leases.end_attempt(connection, build, said.outcome, now, said.reason)
     match said.outcome:
+        case Outcome.BUILT if same := _published_already(connection, build, said.version):
+            # A recipe that works its version out can change without making anything new (VCS packages do).
+            packages.confirm(connection, same, build.fingerprint)
+            builds.skip(connection, build.id, now, f"{build.pkgbase} {said.version} is already published.")
         case Outcome.BUILT:
             names = {artifact.file_name for artifact in said.artifacts}
             uploads.settle(connection, build.id, build.attempt, names, said.version)
@@ -89,6 +93,17 @@ def _fail_or_requeue(
         reason=failure.reason, message=failure.message, command=failure.command, exit_code=failure.exit_code,
         not_before=again, lease_expires_at=None, builder=None,
     )  # fmt: skip
+
+
+def _published_already(connection: Connection, build: Build, version: str) -> set[str]:
+    """The digests of the published packages, where all that a recipe with a dynamic version makes bear this version."""
+    recipe = leases.details(connection, build.id)[0]
+    if not recipe.dynamic_version:
+        return set()
+    names = set(recipe.made_for(build.arch))
+    listed = [it for it in packages.standing(connection, build.repository, names) if it.arch == build.arch]
+    same = {it.file.name: it.file.sha256 for it in listed if it.file.version == version}
+    return set(same.values()) if same.keys() == names else set()
 
 
 def _require_whole(connection: Connection, key: LeaseKey, said: Finish) -> None:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, Text, func, select, tuple_, type_coerce
+from sqlalchemy import Connection, Select, Table, Text, func, select, tuple_, type_coerce, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from quarters.model.errors import NotFound
@@ -65,6 +65,11 @@ def add(connection: Connection, additions: Iterable[Addition], key: str, now: da
 def sign(connection: Connection, sha256: str, key: str, signature: bytes) -> None:
     """Keep a detached signature by the key of that fingerprint, unless there is one."""
     _insert_unless_known(connection, signatures, [{"sha256": sha256, "key": key, "data": signature}])
+
+
+def confirm(connection: Connection, sha256s: Collection[str], fingerprint: str) -> None:
+    """Note that the recipe of that fingerprint makes these very versions too, so that it does not count as changed."""
+    connection.execute(update(packages).where(packages.c.sha256.in_(sha256s)).values(fingerprint=fingerprint))
 
 
 def signature(connection: Connection, sha256: str, key: str) -> bytes | None:

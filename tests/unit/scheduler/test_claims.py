@@ -3,7 +3,7 @@
 import pytest
 
 from quarters.model.recipe import Dependency, Need, NeedKind, Output, Recipe
-from quarters.scheduler.claims import dependencies, is_remote, outputs
+from quarters.scheduler.claims import dependencies, is_remote
 
 RECIPE = Recipe(
     pkgbase="hello",
@@ -30,7 +30,7 @@ def test_checkdepends_are_installed_only_where_checks_run() -> None:
 
 
 def test_only_packages_of_this_architecture_are_promised() -> None:
-    assert outputs(RECIPE, "x86_64") == ("hello", "hello-data")
+    assert RECIPE.made_for("x86_64") == ("hello", "hello-data")
 
 
 @pytest.mark.parametrize(
