@@ -1,4 +1,4 @@
-"""How long it takes to parse a real distribution's recipes and to plan all of them: `python -m benchmarks.plan`."""
+"""How long it takes to parse a real distribution's recipes and to plan all of them."""
 
 import gc
 import random
@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import TypeVar
 
 from benchmarks.corpus import FOLDER, read_srcinfos
-from benchmarks.table import Row, show
+from benchmarks.running import Skipped
+from benchmarks.table import Row
 from quarters.formats.pacman import Pacman
 from quarters.model.errors import RecipeInvalid
 from quarters.model.recipe import Dependency, Need, NeedKind, Offer, Output, Provision, Recipe
@@ -24,12 +25,10 @@ ROUNDS = 5
 T = TypeVar("T")
 
 
-def rows() -> list[Row]:
-    """Medians of five rounds, nothing kept from one to the next; where the corpus is absent, only made-up recipes."""
-    return [*(of_the_corpus() if FOLDER.is_dir() else ()), *of_a_distribution()]
-
-
 def of_the_corpus() -> list[Row]:
+    """Medians of five rounds over real recipes, nothing kept from one to the next."""
+    if not FOLDER.is_dir():
+        raise Skipped(f"the corpus of real recipes is not beside the checkout, in {FOLDER}.")
     texts = read_srcinfos()
     format = Pacman()
     parse_time, recipes = _timed(lambda: parse(texts, format))
@@ -44,6 +43,7 @@ def of_the_corpus() -> list[Row]:
 
 
 def of_a_distribution() -> list[Row]:
+    """The same with as many made-up recipes as a whole distribution has."""
     format = Pacman()
     recipes, upstream = distribution(15_000)
     time, planned = _timed(lambda: plan_all(recipes, upstream, format))
@@ -140,9 +140,3 @@ def _timed(work: Callable[[], T]) -> tuple[float, T]:
         results.append(work())
         times.append(perf_counter() - began)
     return median(times), results[0]
-
-
-if __name__ == "__main__":
-    if not FOLDER.is_dir():
-        print(f"The corpus of real recipes is not beside the checkout: {FOLDER}")
-    show(rows())
