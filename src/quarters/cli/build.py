@@ -10,7 +10,11 @@ from quarters.cli.output import Arch, Json, Repo
 from quarters.model.errors import Invalid
 from quarters.protocol.resources import BuildRequest, Requested
 
-app = App(name="build")
+app = App(
+    name="build",
+    help_epilogue="The exit code is 1 if something cannot be built or, with --follow, if a build does not succeed; builds "
+    "go on when this command is interrupted.",
+)
 
 
 @app.default
@@ -25,10 +29,7 @@ async def build(
     follow: Annotated[bool, Parameter(negative=(), help="Show the builds until they have ended.")] = False,
     json: Json = False,
 ) -> int:
-    """Build packages, and everything that they need first.
-
-    Exit code 1 if something cannot be built or, with --follow, if a build does not succeed.
-    """
+    """Build packages, and everything that they need first."""
     if not packages:
         raise Invalid("Name at least one package; `quarters plan` shows everything that is outdated.")
     async with connect() as client:

@@ -13,7 +13,11 @@ from cyclopts import App, Parameter
 from quarters.cli.running import ConfigFile, Root, Slots
 from quarters.model.errors import ConfigInvalid, Unavailable
 
-app = App(name="builder")
+app = App(
+    name="builder",
+    help_epilogue="It needs root and a token with the scope builder, made on the server with `quarters token create NAME "
+    "--scope builder`. It only ever calls the server, never the other way round. It runs until Ctrl-C or SIGTERM.",
+)
 
 _DESCRIPTOR = "/proc/self/fd/"
 _VARIABLES = ("QUARTERS_TOKEN", "QUARTERS_BUILDER__TOKEN")

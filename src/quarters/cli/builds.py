@@ -24,12 +24,13 @@ Number = Annotated[int, Parameter(help="Its number.")]
 class Which:
     """Which builds to list: those that match everything given."""
 
-    state: State | None = None
+    state: Annotated[State | None, Parameter(help="In which state they are.")] = None
     repo: output.Repo = None
-    pkgbase: str | None = None
+    pkgbase: Annotated[str | None, Parameter(help="Of which package base they are.")] = None
     reason: Annotated[Reason | None, Parameter(help="Why it failed.")] = None
     since: Annotated[
-        str | None, Parameter(help="Age such as 30m, 12h or 7d, or a time as RFC 3339 has it.")
+        str | None,
+        Parameter(help="Not older than an age such as 30m, 12h or 7d, or than a time as RFC 3339 has it."),
     ] = None
 
     def filter(self) -> BuildFilter:

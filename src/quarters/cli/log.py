@@ -9,7 +9,10 @@ from quarters.cli.connection import connect
 from quarters.model.build import SATISFIED
 from quarters.protocol.streams import LogEnd
 
-app = App(name="log")
+app = App(
+    name="log",
+    help_epilogue="With --follow the exit code is 1 if the build does not succeed.",
+)
 
 
 @app.default
@@ -22,7 +25,7 @@ async def log(
     ] = False,
     attempt: Annotated[int | None, Parameter(help="Which attempt; the last one where none is given.")] = None,
 ) -> int:
-    """Show a build's log; with --follow exit code 1 if the build does not succeed."""
+    """Show what a build printed, also while it runs."""
     async with connect() as client:
         if not follow:
             sys.stdout.buffer.write(await client.builds.log(build, attempt=attempt))

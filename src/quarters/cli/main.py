@@ -18,19 +18,19 @@ INTERRUPTED = 130
 # Each is imported when it is used, so that every command starts as quickly as it can.
 _COMMANDS = (
     ("Run", "up", "Run server and builder on this machine; data in one folder, nothing to configure."),
-    ("Run", "server", "Run the server."),
-    ("Run", "builder", "Run a builder that works for a server."),
-    ("Packages", "repo", "Repositories: what clients install from."),
-    ("Packages", "source", "Sources: where recipes come from."),
+    ("Run", "server", "Run the server alone; builders come from elsewhere."),
+    ("Run", "builder", "Run a builder on this machine for a server on any machine."),
+    ("Packages", "repo", "Repositories, which clients install from: create, look into, publish, roll back."),
+    ("Packages", "source", "Sources, where recipes come from: add, sync, look into."),
     ("Packages", "plan", "Show what would be built, in which order, and why."),
     ("Packages", "build", "Build packages, and everything that they need first."),
-    ("Packages", "builds", "Builds: watch, list, cancel, retry."),
-    ("Packages", "log", "Show a build's log."),
-    ("Packages", "builders", "Builders: who builds, and whether they get new work."),
-    ("Set up", "token", "Tokens: who may do what."),
-    ("Set up", "key", "Keys: what packages and indexes are signed with."),
-    ("Set up", "config", "The configuration: check it, show it."),
-    ("Set up", "completion", "Print the completion script of a shell."),
+    ("Packages", "builds", "Builds: watch, list, explain, cancel, retry."),
+    ("Packages", "log", "Show what a build printed, also while it runs."),
+    ("Packages", "builders", "Builders: who builds; drain them, enable them."),
+    ("Set up", "token", "Tokens, which say who may do what: create, list, revoke."),
+    ("Set up", "key", "Keys that packages and indexes are signed with: export, create, import."),
+    ("Set up", "config", "Check the configuration, or show it and where each setting comes from."),
+    ("Set up", "completion", "Print what a shell needs to complete commands and options."),
 )
 
 
@@ -40,10 +40,13 @@ def application() -> App:
     app = App(
         name="quarters",
         help="Turns package recipes into signed binary repositories that pacman installs from.\n\n"
-        "Every command takes --help, and those that show something take --json.",
+        "Begin with `quarters up`. The other commands talk to the server that it started last on this machine, or to the "
+        "one that QUARTERS_URL and QUARTERS_TOKEN name.\n\n"
+        "Every command takes --help, and those that show something take --json. The exit code is 0 when it is done, 1 "
+        "when it failed, 2 when it was used wrongly.",
         version=__version__,
         help_format="plaintext",
-        default_parameter=Parameter(negative_iterable=()),
+        default_parameter=Parameter(negative_iterable=(), show_default=_default),
         result_action="return_value",
         exit_on_error=False,
         print_error=False,
@@ -78,6 +81,17 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return result if isinstance(result, int) else 0
+
+
+def _default(value: object) -> str | None:
+    """A default as a person would type it; nothing where leaving out is the same as not asking for it."""
+    if value in (None, "", ()) or value is False:
+        return None
+    if value is True:
+        return "yes"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value)
 
 
 def _say(sentence: str, code: int) -> int:

@@ -53,7 +53,7 @@ def show(thing: object) -> None:
 
 def say(text: str = "") -> None:
     """Print a line for people."""
-    print(text)
+    print(text, flush=True)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:

@@ -1,6 +1,8 @@
 """`quarters plan`: what would be built, in which order, and why."""
 
-from cyclopts import App
+from typing import Annotated
+
+from cyclopts import App, Parameter
 from rich.text import Text
 from rich.tree import Tree
 
@@ -10,24 +12,24 @@ from quarters.cli.output import Arch, Json, Repo
 from quarters.planning.plan import Plan, PlannedBuild
 from quarters.protocol.resources import PlanRequest
 
-app = App(name="plan")
+app = App(
+    name="plan",
+    help_epilogue="Nothing is built. The exit code is 1 if something cannot be built, 0 otherwise, also when nothing is to "
+    "be built.",
+)
 
 
 @app.default
 async def plan(
-    *packages: str, repo: Repo = None, arch: Arch = None, force: bool = False, json: Json = False
+    *packages: Annotated[
+        str, Parameter(help="Package bases, or names of packages; without any, everything that is outdated.")
+    ],
+    repo: Repo = None,
+    arch: Arch = None,
+    force: Annotated[bool, Parameter(negative=(), help="Also what is up to date.")] = False,
+    json: Json = False,
 ) -> int:
-    """Show what would be built for packages, or for everything outdated where none is named; builds nothing.
-
-    Exit code 1 if something cannot be built.
-
-    Parameters
-    ----------
-    packages
-        Package bases, or names of packages.
-    force
-        Also what is up to date.
-    """
+    """Show what would be built for packages, or for everything outdated where none is named; builds nothing."""
     async with connect() as client:
         found = await client.builds.plan(
             PlanRequest(packages=packages, repository=repo, arch=arch, force=force)

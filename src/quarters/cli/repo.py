@@ -33,15 +33,18 @@ class Policy:
             help="NAME=SERVER of a repository whose packages may be depended on; SERVER may hold $repo and $arch."
         ),
     ] = ()
-    description: str = ""
+    description: Annotated[str, Parameter(help="What it is for, in a few words.")] = ""
     checks: Annotated[bool, Parameter(help="Run check() of the recipes.")] = True
-    network: Annotated[Network, Parameter(help="When builds may reach the network.")] = Network.SOURCES
-    timeout: Annotated[int, Parameter(help="Seconds that a build may take.")] = 3600
+    network: Annotated[
+        Network,
+        Parameter(help="When builds may reach the network: while sources are fetched, always, or never."),
+    ] = Network.SOURCES
+    timeout: Annotated[int, Parameter(help="Seconds that a build may take at most.")] = 3600
 
 
 @app.command
 async def create(name: str, /, *, policy: Policy | None = None, json: Json = False) -> None:
-    """Create a repository and the key that signs it."""
+    """Create a repository; what it publishes is signed with the key that the server uses."""
     chosen = policy or Policy()
     new = NewRepository(
         name=name,

@@ -6,7 +6,11 @@ from quarters.cli import output
 from quarters.cli.running import ConfigFile, Data, Host, Port, settings, stopped
 from quarters.config import Config
 
-app = App(name="server")
+app = App(
+    name="server",
+    help_epilogue="It listens on this machine alone unless --host says otherwise, and leaves a token for administration in "
+    "its data folder. It runs until Ctrl-C or SIGTERM, and needs no root.",
+)
 
 
 @app.default

@@ -126,10 +126,12 @@ async def edit(
     name: str,
     /,
     *,
-    location: str | None = None,
-    branch: str | None = None,
+    location: Annotated[str | None, Parameter(help="Where its recipes are from now on.")] = None,
+    branch: Annotated[str | None, Parameter(help="Branch to follow; empty for the default one.")] = None,
     automatic: Annotated[bool | None, Parameter(help="Build what is outdated without being asked.")] = None,
-    enabled: Annotated[bool | None, Parameter(help="Follow its changes.")] = None,
+    enabled: Annotated[
+        bool | None, Parameter(help="Follow its changes, and offer its recipes to others.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Change a source."""

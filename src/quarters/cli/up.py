@@ -17,7 +17,12 @@ from quarters.config import Config
 if TYPE_CHECKING:
     from quarters.wiring.server import RunningServer
 
-app = App(name="up")
+app = App(
+    name="up",
+    help_epilogue="What it needs is made on the first start: the data folder, a signing key, a repository, tokens. It needs "
+    "root, because builds are isolated with mounts. It runs until Ctrl-C or SIGTERM; what was being built is built again "
+    "after the next start.",
+)
 
 
 @app.default
@@ -29,10 +34,7 @@ async def up(
     root: Root = None,
     config: ConfigFile = None,
 ) -> None:
-    """Run server and builder on this machine until told to stop.
-
-    What they need is made on the first start: the data folder, the signing key, a repository, tokens.
-    """
+    """Run server and builder on this machine until told to stop."""
     from quarters.wiring import logs
 
     chosen = settings(

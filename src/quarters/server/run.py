@@ -34,7 +34,8 @@ def listen(settings: ServerSettings) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortInUse(
-                f"Another program already listens on {place}; stop it, or choose another port with QUARTERS_SERVER__PORT."
+                f"Another program already listens on {place}; stop it, or choose another port with --port or "
+                "QUARTERS_SERVER__PORT."
             ) from error
         raise ConfigInvalid(f"The server cannot listen on {place}: {error.strerror}.") from error
     listening.setblocking(False)

@@ -72,6 +72,22 @@ def test_every_command_has_help_with_a_sentence(capsys: pytest.CaptureFixture[st
     assert {"up", "server", "builder", "repo", "source", "plan", "build", "builds", "log"} <= set(nouns)
 
 
+@pytest.mark.parametrize("command", ["plan", "build", "log"])
+def test_the_help_of_a_command_says_what_its_exit_code_means(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    run([command, "--help"])
+    assert "exit code is 1 if" in " ".join(capsys.readouterr().out.split())
+
+
+def test_defaults_are_shown_as_a_person_types_them(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["repo", "create", "--help"])
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "[default: x86_64]" in words
+    assert "Run check() of the recipes. [default: yes]" in words
+    assert words.count("[default:") == 4
+
+
 def test_a_reader_that_has_seen_enough_is_no_failure_worth_words() -> None:
     command = f"{sys.executable} -m quarters.cli config show --json"
     done = subprocess.run(["bash", "-c", f"{command} | true"], capture_output=True, text=True, check=False)
