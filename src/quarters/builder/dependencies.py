@@ -9,7 +9,9 @@ from quarters.builder.bubblewrap import Command
 from quarters.builder.workspace import PATH, Workspace
 from quarters.protocol.builds import Assignment, PackageRepository
 
-CONFIGURATION = "etc/pacman.conf"
+CONFIGURATION = "etc/pacman.quarters.conf"
+"""Not pacman's own file: with that, makepkg asks what is installed, and it may not read the keyring."""
+PLAIN_CONFIGURATION = "etc/pacman.conf"
 KEYRING = "etc/pacman.d/gnupg"
 _CACHE = "var/cache/pacman/pkg"
 _SHARED = "/var/cache/quarters"
@@ -34,9 +36,15 @@ def configuration(assignment: Assignment, server: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def plain_configuration(arch: str) -> str:
+    """What suffices to ask what is installed."""
+    return f"[options]\nArchitecture = {arch}\n"
+
+
 def installation(assignment: Assignment, cache: Path, *, overwrite: bool) -> Command:
     """The command that installs the dependencies, taking what `cache` has from there."""
-    options = ["-Syu", "--asdeps", "--needed", "--noconfirm", "--noprogressbar", "--color", "never"]
+    options = ["--config", f"/{CONFIGURATION}", "--noconfirm", "--noprogressbar", "--color", "never"]
+    options += ["-Syu", "--asdeps", "--needed"]
     if overwrite:
         options += ["--overwrite", "*"]
     return Command(

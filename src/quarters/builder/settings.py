@@ -15,12 +15,15 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Where a builder finds its server, what it builds for, and what a build may use."""
 
     name: str = msgspec.field(default_factory=socket.gethostname)
+    """What this builder is called, which must be its token's name too; by default the name of this machine."""
     server: str = "http://127.0.0.1:8710"
+    """The URL of the server that it works for."""
     token: str = ""
     """A token with the scope `builder`; better given as the file that QUARTERS_BUILDER__TOKEN_FILE names."""
     slots: int = 1
     """How many builds run at once."""
     arches: tuple[str, ...] = msgspec.field(default_factory=_machine)
+    """Architectures that it builds for, as pacman names them; by default that of this machine."""
     root: str = "host"
     """`host`, made of this machine's own /usr, or a folder that pacstrap or debootstrap prepared."""
     data: Path = Path("/var/lib/quarters/builder")

@@ -65,6 +65,7 @@ class Sandbox:
             "etc/group": users.group,
             "etc/resolv.conf": "",
             makepkg.CONFIGURATION: makepkg.configuration(jobs),
+            dependencies.PLAIN_CONFIGURATION: dependencies.plain_configuration(assignment.arch),
             dependencies.CONFIGURATION: dependencies.configuration(assignment, self._settings.server),
         }
         (workspace.changes / "etc").mkdir()
