@@ -16,6 +16,13 @@ class Network(StrEnum):
     NEVER = "never"
 
 
+class Compression(StrEnum):
+    """What index files are compressed with: gzip is read by everything, zstd is smaller and quicker."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
 class Upstream(msgspec.Struct, frozen=True):
     """A repository of others whose packages satisfy dependencies: `server` may hold $repo and $arch (pacman.conf(5))."""
 
@@ -37,6 +44,11 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     timeout: int = 3600
     """Wall-clock limit of a build in seconds."""
     upstreams: tuple[Upstream, ...] = ()
+    compression: Compression = Compression.GZIP
+    keep_versions: int = 0
+    """Snapshots are kept while they list one of this many newest versions of a package; 0 is no such rule."""
+    keep_days: int = 0
+    """Snapshots are kept this many days after the next one took their place; 0 is no such rule. Without a rule all are."""
 
 
 class PackageFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,3 +94,13 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     note: str
     packages: int
     """How many packages its indexes list, an `any` package once an architecture."""
+
+
+class Pin(msgspec.Struct, frozen=True, kw_only=True):
+    """A name for a snapshot, under which it is served and for whose sake it is kept."""
+
+    repository: str
+    name: str
+    number: int
+    actor: str
+    created_at: datetime

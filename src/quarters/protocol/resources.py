@@ -41,6 +41,8 @@ class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     network: Network = Network.SOURCES
     timeout: int = 3600
     upstreams: tuple[Upstream, ...] = ()
+    keep_versions: int = 0
+    keep_days: int = 0
 
 
 class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +54,8 @@ class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     network: Network | None = None
     timeout: int | None = None
     upstreams: tuple[Upstream, ...] | None = None
+    keep_versions: int | None = None
+    keep_days: int | None = None
 
 
 class RepositoryView(Repository, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -262,6 +263,30 @@ snapshots = Table(
     Column("packages", Integer, nullable=False),
 )
 
+pins = Table(
+    "pins",
+    metadata,
+    Column("repository", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    ForeignKeyConstraint(
+        ["repository", "number"], ["snapshots.repository", "snapshots.number"], ondelete="CASCADE"
+    ),
+)
+
+# Package files that nothing lists any more; a file is removed only together with its row here, after a while.
+garbage = Table(
+    "garbage",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("marked_at", Time, nullable=False),
+)
+
+# By bytes, as Python orders names, on every engine: stretches of them are asked for.
+_Name = Text().with_variant(Text(collation="C"), "postgresql")
+
 # A package is listed from snapshot `since` until just before `until` (null: still), so a snapshot costs what it changes.
 entries = Table(
     "entries",
@@ -269,7 +294,7 @@ entries = Table(
     Column("id", _Id, primary_key=True),
     Column("repository", Text, ForeignKey("repositories.name", ondelete="CASCADE"), nullable=False),
     Column("arch", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", _Name, nullable=False),
     Column("sha256", Text, ForeignKey("packages.sha256"), nullable=False),
     Column("since", Integer, nullable=False),
     Column("until", Integer),

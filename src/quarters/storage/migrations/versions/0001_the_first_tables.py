@@ -138,7 +138,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("repository", sa.Text(), nullable=False),
         sa.Column("arch", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("since", sa.Integer(), nullable=False),
         sa.Column("until", sa.Integer(), nullable=True),
@@ -179,6 +179,24 @@ def upgrade() -> None:
         sa.Column("packages", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("repository", "number"),
+    )
+    op.create_table(
+        "pins",
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository", "number"], ["snapshots.repository", "snapshots.number"], ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("repository", "name"),
+    )
+    op.create_table(
+        "garbage",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("marked_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256"),
     )
     op.create_table(
         "sources",
@@ -277,6 +295,8 @@ def downgrade() -> None:
     op.drop_table("artifacts")
     op.drop_table("upstream_packages")
     op.drop_table("sources")
+    op.drop_table("pins")
+    op.drop_table("garbage")
     op.drop_table("snapshots")
     op.drop_table("signatures")
     with op.batch_alter_table("entries", schema=None) as batch_op:
