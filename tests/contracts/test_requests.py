@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
+from quarters.formats import pages
 from quarters.model.build import Cause, State
 from quarters.model.errors import Invalid, NotFound
-from quarters.model.repository import Repository, Upstream
+from quarters.model.repository import Compression, Repository, Upstream
 from quarters.protocol.builds import Heartbeat
 from quarters.protocol.resources import BuildFilter, BuildRequest, PlanRequest
 from quarters.scheduler.settings import SchedulerSettings
@@ -211,14 +212,14 @@ async def test_new_recipes_may_need_each_other_the_other_way_round(farm: Farm) -
 def _write_index(folder: Path, *names: str) -> None:
     """An upstream's index as the format itself writes it."""
     folder.mkdir(parents=True)
-    parts = [
-        {
+    parts = {
+        n: {
             "files": "%FILES%\n",
             "desc": f"%FILENAME%\n{n}-1-1-any.pkg.tar.zst\n\n%NAME%\n{n}\n\n%VERSION%\n1-1\n\n",
         }
         for n in names
-    ]
-    for name, data in FORMATS["pacman"].index("core", parts).items():
+    }
+    for name, data in pages.whole(FORMATS["pacman"], "core", parts, Compression.GZIP).items():
         (folder / name).write_bytes(data)
-    for alias, name in FORMATS["pacman"].index_aliases("core").items():
+    for alias, name in FORMATS["pacman"].index_aliases("core", Compression.GZIP).items():
         (folder / alias).write_bytes((folder / name).read_bytes())

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from quarters.formats import pages
 from quarters.formats.pacman import Pacman
 from quarters.formats.pacman.compression import unpacked
 from quarters.formats.pacman.tar import Tar
 from quarters.model.errors import RecipeInvalid
-from quarters.model.repository import PackageFile
+from quarters.model.repository import Compression, PackageFile
 
 PACMAN = Pacman()
 NOBODY = 65534
@@ -127,14 +128,20 @@ def contents(archive: Path) -> dict[str, str]:
         return {name: file.read().decode() for name, file in opened.items() if file is not None}
 
 
-def publish(folder: Path, built: list[Path], packages: list[PackageFile]) -> None:
+def publish(
+    folder: Path,
+    built: list[Path],
+    packages: list[PackageFile],
+    compression: Compression = Compression.GZIP,
+) -> None:
     """Lay a repository called `tours` out as a server would."""
     folder.mkdir()
     for path in built:
         (folder / path.name).symlink_to(path)
-    for name, data in PACMAN.index("tours", [package.index for package in packages]).items():
+    listed = {package.name: package.index for package in packages}
+    for name, data in pages.whole(PACMAN, "tours", listed, compression).items():
         (folder / name).write_bytes(data)
-    for alias, name in PACMAN.index_aliases("tours").items():
+    for alias, name in PACMAN.index_aliases("tours", compression).items():
         (folder / alias).symlink_to(name)
 
 

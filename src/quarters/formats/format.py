@@ -1,11 +1,18 @@
 """What Quarters asks of a package format; nothing here knows a word of pacman or xbps."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from quarters.model.recipe import Dependency, Provision, Recipe
-from quarters.model.repository import PackageFile, Published
+from quarters.model.repository import Compression, PackageFile, Published
+
+
+class Share(NamedTuple):
+    """Some packages' stretch of one index file, compressed for itself, and how long it is when unpacked."""
+
+    length: int
+    packed: bytes | memoryview
 
 
 class Format(Protocol):
@@ -41,12 +48,23 @@ class Format(Protocol):
         """Whether `file_name` looks like a package of this format (path-safe, known suffix)."""
         ...
 
-    def index(self, repository: str, packages: Iterable[Mapping[str, str]]) -> dict[str, bytes]:
-        """The index files of one architecture, by file name, from the packages' `PackageFile.index` parts."""
+    def index_files(self, repository: str, compression: Compression) -> tuple[str, ...]:
+        """Names of the files that are the index of one architecture."""
         ...
 
-    def index_aliases(self, repository: str) -> dict[str, str]:
+    def index_aliases(self, repository: str, compression: Compression) -> dict[str, str]:
         """File names under which clients may also ask for an index file (`core.db` for `core.db.tar.gz`)."""
+        ...
+
+    def pack(self, packages: Sequence[Mapping[str, str]], compression: Compression) -> tuple[Share, ...]:
+        """The stretch of each of `index_files` that lists `packages`, from their `PackageFile.index` parts in order.
+
+        Such stretches, one behind the other within `enclosure`, are an index file.
+        """
+        ...
+
+    def enclosure(self, length: int, compression: Compression) -> tuple[bytes, bytes]:
+        """What an index file begins and ends with around stretches that unpack to `length` bytes."""
         ...
 
     def read_index(self, data: bytes) -> list[Published]:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -13,25 +13,28 @@ from tempfile import mkdtemp
 
 from sqlalchemy import Connection
 
+from quarters.formats import pages
 from quarters.formats.format import Formats
+from quarters.formats.pages import Page
 from quarters.model.repository import Repository
 from quarters.publishing.change import Change
 from quarters.publishing.keys import KeyRing
-from quarters.storage import durable, packages
+from quarters.publishing.paging import Edition, turned
+from quarters.storage import durable
 from quarters.storage.database import Database
 
 _UNFINISHED = ".new-"
+_TABLE = ".pages"
 SIGNATURE = ".sig"
 
-Parts = Iterable[Mapping[str, str]]
-_Fill = Callable[[Path], None]
+_Fill = Callable[[Connection, Path], None]
 
 
 class IndexWriter:
-    """Folders `<repository>/<snapshot>-<key>/<arch>`; a folder of that name is complete and on the disk.
+    """Folders `<repository>/<snapshot>-<compression>-<key>/<arch>`; a folder of that name is complete and on the disk.
 
-    They are made from rows, so that losing them costs time only. The key is part of the name, so that after a change
-    of key the served index is signed anew.
+    They are made from rows, so that losing them costs time only; what a publish does not change is taken over from the
+    index before. The key is part of the name, so that after a change of key the served index is signed anew.
     """
 
     def __init__(self, folder: Path, database: Database, formats: Formats, keys: KeyRing) -> None:
@@ -46,20 +49,20 @@ class IndexWriter:
     ) -> None:
         """Write the index of the snapshot that `change` makes of `before`; nobody sees it until that is committed."""
         fills: dict[str, _Fill] = {}
-        previous = self._path(repository.name, before)
+        previous = self._path(repository, before)
         for arch in repository.arches:
             if not change.touches(arch) and (previous / arch).is_dir():
                 fills[arch] = partial(_link_files, previous / arch)
             else:
-                parts = await self._database.read(_changed_parts, repository.name, before, arch, change)
-                fills[arch] = partial(self._write_files, repository, parts, modified_at)
-        await asyncio.to_thread(self._make, self._path(repository.name, before + 1), fills)
+                edition = Edition(repository, before, arch, change)
+                fills[arch] = partial(self._write_files, edition, modified_at)
+        await self._database.read(self._make, self._path(repository, before + 1), fills)
 
     async def file(
         self, repository: Repository, number: int, modified_at: datetime, arch: str, file_name: str
     ) -> Path:
         """An index file of a committed snapshot, made again if it is not there."""
-        folder = self._path(repository.name, number)
+        folder = self._path(repository, number)
         if not (folder / arch).is_dir():
             async with self._making[folder]:
                 if not (folder / arch).is_dir():
@@ -94,13 +97,13 @@ class IndexWriter:
     async def _restore(
         self, repository: Repository, number: int, modified_at: datetime, folder: Path
     ) -> None:
-        fills: dict[str, _Fill] = {}
-        for arch in repository.arches:
-            parts = await self._database.read(_changed_parts, repository.name, number, arch, Change())
-            fills[arch] = partial(self._write_files, repository, parts, modified_at)
-        await asyncio.to_thread(self._make, folder, fills)
+        fills = {
+            arch: partial(self._write_files, Edition(repository, number, arch, Change()), modified_at)
+            for arch in repository.arches
+        }
+        await self._database.read(self._make, folder, fills)
 
-    def _make(self, folder: Path, fills: Mapping[str, _Fill]) -> None:
+    def _make(self, connection: Connection, folder: Path, fills: Mapping[str, _Fill]) -> None:
         with durable.full_disk_told(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             unfinished = Path(mkdtemp(dir=folder.parent, prefix=_UNFINISHED))
@@ -108,7 +111,7 @@ class IndexWriter:
                 unfinished.chmod(0o755)
                 for arch, fill in fills.items():
                     (unfinished / arch).mkdir()
-                    fill(unfinished / arch)
+                    fill(connection, unfinished / arch)
                     durable.sync(unfinished / arch)
                 durable.sync(unfinished)
                 with suppress(FileNotFoundError):
@@ -121,15 +124,32 @@ class IndexWriter:
                 raise
             durable.sync(folder.parent)
 
-    def _write_files(self, repository: Repository, parts: Parts, modified_at: datetime, folder: Path) -> None:
-        for file_name, data in self._formats[repository.format].index(repository.name, parts).items():
-            for name, content in ((file_name, data), (f"{file_name}{SIGNATURE}", self._keys.sign(data))):
-                durable.write(folder / name, content)
-                # What clients are told; a server that only looks at the file then tells the same.
-                os.utime(folder / name, (modified_at.timestamp(),) * 2)
+    def _write_files(
+        self, edition: Edition, modified_at: datetime, connection: Connection, folder: Path
+    ) -> None:
+        repository = edition.repository
+        format = self._formats[repository.format]
+        new = turned(connection, format, edition, self._opened(edition))
+        index = pages.bound(format, repository.name, list(new), repository.compression)
+        contents = {_TABLE: index.table}
+        for name, data in index.files.items():
+            contents |= {name: data, f"{name}{SIGNATURE}": self._keys.sign(data)}
+        # The time is what clients are told; a server that only looks at the file then tells the same.
+        durable.write_all(folder, contents, modified_at)
 
-    def _path(self, repository: str, number: int) -> Path:
-        return self._folder / repository / f"{number}-{self._keys.fingerprint[:16]}"
+    def _opened(self, edition: Edition) -> list[Page]:
+        """The pages of the index that is to change; none if it cannot be read, so that all are made anew."""
+        repository = edition.repository
+        names = self._formats[repository.format].index_files(repository.name, repository.compression)
+        folder = self._path(repository, edition.number) / edition.arch
+        try:
+            return pages.opened((folder / _TABLE).read_bytes(), [(folder / it).read_bytes() for it in names])
+        except OSError:
+            return []
+
+    def _path(self, repository: Repository, number: int) -> Path:
+        name = f"{number}-{repository.compression}-{self._keys.fingerprint[:16]}"
+        return self._folder / repository.name / name
 
     def _folders(self, repository: str) -> list[tuple[int, Path]]:
         found = []
@@ -140,22 +160,6 @@ class IndexWriter:
         return found
 
 
-def _changed_parts(
-    connection: Connection, repository: str, number: int, arch: str, change: Change
-) -> list[dict[str, str]]:
-    """What the index of `arch` lists once `change` is applied to the snapshot `number`."""
-    kept = {
-        name: parts
-        for name, parts in packages.index_parts(connection, repository, number, arch)
-        if (arch, name) not in change.gone
-    }
-    added = {addition.file.sha256: addition.file.index for addition in change.additions}
-    put = [entry for entry in change.put if entry.arch == arch]
-    known = packages.index_parts_of(connection, [it.sha256 for it in put if it.sha256 not in added])
-    kept |= {entry.name: added.get(entry.sha256) or known[entry.sha256] for entry in put}
-    return list(kept.values())
-
-
-def _link_files(source: Path, folder: Path) -> None:
+def _link_files(source: Path, _connection: Connection, folder: Path) -> None:
     for path in source.iterdir():
         os.link(path, folder / path.name)

@@ -66,8 +66,12 @@ class Shelf:
             await self._database.write(packages.sign, sha256, key, signature)
         return signature
 
+    def is_index(self, repository: Repository, file_name: str) -> bool:
+        """Whether an index file or its signature is called that, or known to clients by it."""
+        return self._index_name(repository, file_name) is not None
+
     def _index_name(self, repository: Repository, file_name: str) -> str | None:
-        aliases = self._formats[repository.format].index_aliases(repository.name)
+        aliases = self._formats[repository.format].index_aliases(repository.name, repository.compression)
         plain = file_name.removesuffix(SIGNATURE)
         name = aliases.get(plain, plain)
         if name not in aliases.values():

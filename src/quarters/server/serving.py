@@ -112,7 +112,7 @@ class FileServer:
         return Found(await self._shelf.index_file(*asked), _ASK_AGAIN)
 
     def _is_index(self, repository: Repository, file: str) -> bool:
-        aliases = self._formats[repository.format].index_aliases(repository.name)
+        aliases = self._formats[repository.format].index_aliases(repository.name, repository.compression)
         name = file.removesuffix(".sig")
         return name in aliases or name in aliases.values()
 

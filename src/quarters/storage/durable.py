@@ -2,8 +2,9 @@
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from quarters.model.errors import StorageFull
@@ -18,6 +19,22 @@ def write(path: Path, data: bytes, mode: int = 0o644) -> None:
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
+            os.fsync(file.fileno())
+
+
+def write_all(folder: Path, contents: Mapping[str, bytes], modified_at: datetime) -> None:
+    """Create files of one time and bring them to the disk together; the folder itself still has to be synced."""
+    time = modified_at.timestamp()
+    with full_disk_told(folder / "file"), ExitStack() as stack:
+        files = []
+        for name, data in contents.items():
+            file = stack.enter_context((folder / name).open("xb"))
+            file.write(data)
+            file.flush()
+            os.utime(file.fileno(), (time, time))
+            files.append(file)
+        # Last of all: what the first one brings to the disk the others do not have to.
+        for file in files:
             os.fsync(file.fileno())
 
 

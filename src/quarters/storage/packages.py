@@ -1,6 +1,6 @@
 """Rows of packages, their signatures, and where they are listed."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -78,21 +78,7 @@ def signature(connection: Connection, sha256: str, key: str) -> bytes | None:
     return connection.execute(query).scalar_one_or_none()
 
 
-def index_parts(
-    connection: Connection, repository: str, number: int, arch: str
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Name and index parts of each package that a snapshot lists for `arch`, by name."""
-    query = (
-        select(entries.c.name, type_coerce(packages.c.index_parts, Text))
-        .join(packages, packages.c.sha256 == entries.c.sha256)
-        .where(entries.c.repository == repository, entries.c.arch == arch, lists(number))
-        .order_by(entries.c.name)
-    )
-    for name, parts in connection.execution_options(yield_per=_AT_ONCE).execute(query):
-        yield name, _decode_index(parts)
-
-
-def index_parts_of(connection: Connection, sha256s: Sequence[str]) -> dict[str, dict[str, str]]:
+def index_parts(connection: Connection, sha256s: Sequence[str]) -> dict[str, dict[str, str]]:
     """Index parts of packages, by sha256."""
     found = {}
     for start in range(0, len(sha256s), _AT_ONCE):

@@ -77,6 +77,18 @@ def content(connection: Connection, repository: str, number: int) -> list[Entry]
     return [Entry(*row) for row in connection.execute(query)]
 
 
+def stretch(
+    connection: Connection, repository: str, number: int, arch: str, *, after: str, last: str | None
+) -> dict[str, str]:
+    """By name, the sha256 of what a snapshot lists for `arch` behind the name `after`, up to `last` or to the end."""
+    query = select(entries.c.name, entries.c.sha256).where(
+        entries.c.repository == repository, entries.c.arch == arch, entries.c.name > after, lists(number)
+    )
+    if last is not None:
+        query = query.where(entries.c.name <= last)
+    return {row.name: row.sha256 for row in connection.execute(query)}
+
+
 def record(
     connection: Connection,
     repository: str,

@@ -1,12 +1,13 @@
 """Pacman's world: PKGBUILD metadata, `.pkg.tar` packages, `.db` indexes, and alpm's idea of a version."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from quarters.formats.format import Share
 from quarters.formats.pacman import dependency, index, package, srcinfo, version
 from quarters.formats.pacman.package import Limits
 from quarters.model.recipe import Dependency, Provision, Recipe
-from quarters.model.repository import PackageFile, Published
+from quarters.model.repository import Compression, PackageFile, Published
 
 __all__ = ["Limits", "Pacman"]
 
@@ -47,13 +48,21 @@ class Pacman:
         """Whether `file_name` has the shape `name-version-release-arch.pkg.tar[.gz|.xz|.zst]`."""
         return package.accepts_file_name(file_name)
 
-    def index(self, repository: str, packages: Iterable[Mapping[str, str]]) -> dict[str, bytes]:
-        """`X.db.tar.gz` and `X.files.tar.gz` as repo-add writes them, without %PGPSIG% (pacman fetches the .sig)."""
-        return index.write_index(repository, packages)
+    def index_files(self, repository: str, compression: Compression) -> tuple[str, ...]:
+        """`X.db.tar.gz` and `X.files.tar.gz`, or `.zst`."""
+        return index.files(repository, compression)
 
-    def index_aliases(self, repository: str) -> dict[str, str]:
+    def index_aliases(self, repository: str, compression: Compression) -> dict[str, str]:
         """`X.db` and `X.files`, the names that pacman asks for."""
-        return index.aliases(repository)
+        return index.aliases(repository, compression)
+
+    def pack(self, packages: Sequence[Mapping[str, str]], compression: Compression) -> tuple[Share, ...]:
+        """Entries as repo-add writes them, without %PGPSIG% (pacman fetches the .sig): a gzip member or zstd frame each."""
+        return index.pack(packages, compression)
+
+    def enclosure(self, length: int, compression: Compression) -> tuple[bytes, bytes]:
+        """Nothing before, and tar's end behind."""
+        return b"", index.end(length, compression)
 
     def read_index(self, data: bytes) -> list[Published]:
         """The packages of a `.db`, however it is compressed."""

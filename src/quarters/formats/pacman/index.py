@@ -1,22 +1,21 @@
 """Repository indexes (`.db` and `.files`): written as repo-add writes them, read however upstream wrote them."""
 
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from quarters.formats.pacman.compression import CHUNK, kind_of, unpacked
+from quarters.formats.format import Share
+from quarters.formats.pacman.compression import CHUNK, kind_of, packed, unpacked
 from quarters.formats.pacman.dependency import parse_provision
 from quarters.formats.pacman.tar import BLOCK, Kind, Tar
 from quarters.model.errors import Invalid
 from quarters.model.recipe import Provision
-from quarters.model.repository import Published
+from quarters.model.repository import Compression, Published
 
-_LEVEL = 6
-"""gzip's own default, and repo-add's: an index is made once and downloaded many times."""
+_MEMBERS = {"db": ("desc",), "files": ("desc", "files")}
+"""The two archives and what each holds of a package."""
 
-_GZIP_WRAPPER = 31  # zlib: a window of 32 KiB and gzip's header (its mtime 0) and checksum
+_SUFFIXES = {Compression.GZIP: "tar.gz", Compression.ZSTD: "tar.zst"}
 _RECORD = 20 * BLOCK  # tar's record; an archive's length is a multiple of it
-_BATCH = 1024 * 1024
 
 _UNPACKED_LIMIT = 1 << 30
 """Arch's extra.db unpacks to 60 MB; pacman itself takes 128 MiB packed at most."""
@@ -26,18 +25,30 @@ _LONGEST_NAME = 100
 _LONGEST_PREFIX = 155
 
 
-def write_index(repository: str, packages: Iterable[Mapping[str, str]]) -> dict[str, bytes]:
-    """Both archives by file name, from the packages' `desc` and `files`; the same packages give the same bytes."""
-    entries = sorted(_entries(packages), key=lambda pair: pair[0])
-    return {
-        f"{repository}.db.tar.gz": _packed(_tar(entries, ("desc",))),
-        f"{repository}.files.tar.gz": _packed(_tar(entries, ("desc", "files"))),
-    }
+def files(repository: str, compression: Compression) -> tuple[str, ...]:
+    """Both archives' names; repo-add and pacman tell the compression by them."""
+    return tuple(f"{repository}.{kind}.{_SUFFIXES[compression]}" for kind in _MEMBERS)
 
 
-def aliases(repository: str) -> dict[str, str]:
+def aliases(repository: str, compression: Compression) -> dict[str, str]:
     """The names that pacman asks for; repo-add makes them symbolic links."""
-    return {f"{repository}.{kind}": f"{repository}.{kind}.tar.gz" for kind in ("db", "files")}
+    return {f"{repository}.{kind}": f"{repository}.{kind}.{_SUFFIXES[compression]}" for kind in _MEMBERS}
+
+
+def pack(packages: Sequence[Mapping[str, str]], compression: Compression) -> tuple[Share, ...]:
+    """A stretch of each archive from the packages' `desc` and `files`; the same packages give the same bytes."""
+    named = [(_folder(package["desc"]), package) for package in packages]
+    shares = []
+    for members in _MEMBERS.values():
+        data = b"".join(block for folder, package in named for block in _blocks(folder, package, members))
+        shares.append(Share(len(data), packed(data, compression)))
+    return tuple(shares)
+
+
+def end(length: int, compression: Compression) -> bytes:
+    """The end of an archive whose entries take `length` bytes."""
+    mark = 2 * BLOCK
+    return packed(bytes(mark + -(length + mark) % _RECORD), compression)
 
 
 def read_index(data: bytes) -> list[Published]:
@@ -54,15 +65,8 @@ def read_index(data: bytes) -> list[Published]:
     return packages
 
 
-def _entries(packages: Iterable[Mapping[str, str]]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    names: set[str] = set()
-    for package in packages:
-        name, version = _field(package["desc"], "NAME"), _field(package["desc"], "VERSION")
-        if name in names:
-            # pacman would drop one of them with "version mismatch", and say so to every user.
-            raise Invalid(f"{name} would be listed twice.")
-        names.add(name)
-        yield f"{name}-{version}", package
+def _folder(desc: str) -> str:
+    return f"{_field(desc, 'NAME')}-{_field(desc, 'VERSION')}"
 
 
 def _field(desc: str, key: str) -> str:
@@ -102,19 +106,15 @@ def _provisions(texts: Iterable[str]) -> Iterator[Provision]:
             yield parse_provision(text)
 
 
-def _tar(entries: Iterable[tuple[str, Mapping[str, str]]], members: tuple[str, ...]) -> Iterator[bytes]:
-    """A ustar archive's blocks, put together by hand: 15,000 entries through tarfile take a second."""
-    length = 0
-    for name, package in entries:
-        blocks = [_header("", name + "/", 0)] if len(name) < _LONGEST_NAME else []
-        for member in members:
-            content = package[member].encode()
-            blocks += (_header(name, member, len(content)), content, bytes(-len(content) % BLOCK))
-        joined = b"".join(blocks)
-        length += len(joined)
-        yield joined
-    end = 2 * BLOCK
-    yield bytes(end + -(length + end) % _RECORD)
+def _blocks(folder: str, package: Mapping[str, str], members: tuple[str, ...]) -> Iterator[bytes]:
+    """A package's part of a ustar archive, put together by hand: 15,000 of them through tarfile take a second."""
+    if len(folder) < _LONGEST_NAME:
+        yield _header("", folder + "/", 0)
+    for member in members:
+        content = package[member].encode()
+        yield _header(folder, member, len(content))
+        yield content
+        yield bytes(-len(content) % BLOCK)
 
 
 _FOLDER = b"0000755\0000000000\0000000000\000"
@@ -133,16 +133,3 @@ def _header(folder: str, name: str, size: int) -> bytes:
     before = path.encode().ljust(_LONGEST_NAME, b"\0") + mode + b"%011o\00000000000000\0" % size
     after = kind + bytes(100) + _OWNER + prefix.encode().ljust(_LONGEST_PREFIX + 12, b"\0")
     return before + b"%06o\0 " % (sum(before) + sum(after) + 8 * 0x20) + after
-
-
-def _packed(blocks: Iterable[bytes]) -> bytes:
-    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WRAPPER)
-    packed, batch, length = [], [], 0
-    for block in blocks:
-        batch.append(block)
-        length += len(block)
-        if length > _BATCH:
-            packed.append(compressor.compress(b"".join(batch)))
-            batch, length = [], 0
-    packed.append(compressor.compress(b"".join(batch)))
-    return b"".join((*packed, compressor.flush()))
