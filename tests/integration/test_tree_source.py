@@ -332,6 +332,32 @@ async def test_odd_folder_names_break_nothing(git: Git, followed: Followed) -> N
     assert by_path["zoë"].origin.author == ADA
 
 
+async def test_a_small_repository_that_stands_for_endless_files_is_a_problem_of_one_recipe(
+    git: Git, followed: Followed
+) -> None:
+    (git.folder / "bomb").mkdir()
+    (git.folder / "bomb" / "PKGBUILD").write_text("pkgname=bomb\n")
+    with (git.folder / "bomb" / "zeros").open("wb") as file:
+        file.truncate(200 << 20)
+    git.write("fine")
+    git.commit()
+    await followed.add(git.folder)
+    recipes = await followed.recipes()
+    assert recipes["bomb"].problem == "The recipe's folder has more than 128 MiB, too much to hand it on."
+    assert recipes["fine"].recipe is not None
+
+
+async def test_an_endless_author_is_nobody_and_holds_nothing_up(git: Git, followed: Followed) -> None:
+    git.write("hello")
+    git.commit()
+    raw = git("cat-file", "commit", "HEAD").replace("author Ada", "author " + "A" * (2 << 20))
+    (git.folder / "commit").write_text(raw)
+    git("update-ref", "HEAD", git("hash-object", "-t", "commit", "-w", "commit"))
+    source = await followed.add(git.folder)
+    assert source.problem == ""
+    assert (await followed.recipes())["hello"].origin.author == ""
+
+
 @pytest.mark.parametrize(
     ("branch", "problem"),
     [

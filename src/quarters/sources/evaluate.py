@@ -3,14 +3,13 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from quarters.model.errors import RecipeInvalid, Unavailable
 from quarters.sources.complaints import complaint
-from quarters.sources.processes import end, together
+from quarters.sources.processes import TooMuch, end, feed, read, together
 
 _NOBODY = 65534
 _READ_ONLY_ETC = (
@@ -95,14 +94,18 @@ class Evaluator:
         try:
             async with asyncio.timeout(self._timeout):
                 _, out, err = await together(
-                    _feed(process.stdin, archive),
-                    _capped(process.stdout, _MAX_OUTPUT),
-                    _capped(process.stderr, _MAX_ERRORS),
+                    feed(process.stdin, archive),
+                    read(process.stdout, _MAX_OUTPUT),
+                    read(process.stderr, _MAX_ERRORS),
                 )
                 return _Ended(await process.wait(), out, err)
         except TimeoutError:
             raise RecipeInvalid(
                 f"The PKGBUILD did not end: it was stopped after {self._timeout:g} seconds."
+            ) from None
+        except TooMuch as error:
+            raise RecipeInvalid(
+                f"The PKGBUILD printed more than {error.limit >> 10} KiB while it was evaluated."
             ) from None
         finally:
             # Its processes have a namespace of their own: none of them outlives bwrap.
@@ -137,23 +140,6 @@ def command(timeout: float) -> list[str]:
     for name, value in environment.items():
         arguments += ["--setenv", name, value]
     return [*arguments, "--", "bash", "-c", _SCRIPT, "evaluate", str(max(1, round(timeout)))]
-
-
-async def _feed(stream: asyncio.StreamWriter | None, data: bytes) -> None:
-    if stream is not None:
-        with suppress(BrokenPipeError, ConnectionResetError):
-            stream.write(data)
-            await stream.drain()
-        stream.close()
-
-
-async def _capped(stream: asyncio.StreamReader | None, limit: int) -> bytes:
-    data = bytearray()
-    while stream is not None and (chunk := await stream.read(1 << 16)):
-        data += chunk
-        if len(data) > limit:
-            raise RecipeInvalid(f"The PKGBUILD printed more than {limit >> 10} KiB while it was evaluated.")
-    return bytes(data)
 
 
 _NOT_INSTALLED = (

@@ -6,11 +6,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from quarters.sources.processes import end
+from quarters.sources.processes import TooMuch, end, feed, lines, read, together
 from quarters.sources.source import SourceUnreachable
 
 _PROTOCOLS = "file:git:http:https:ssh"
 """What git may speak; above all not `ext`, which runs commands."""
+_MOST = 512 << 20
+"""Bytes that a command may print: listing and reading all of a source with 100,000 folders takes a tenth of that."""
+_MOST_ERRORS = 1 << 20
+_LONGEST_LINE = 8 << 10
 _INHERITED = frozenset(
     [
         "PATH",
@@ -53,6 +57,10 @@ _CONFIG = """\
 _ATTRIBUTES = "* -export-ignore -export-subst -text -eol -ident -filter -working-tree-encoding\n"
 
 
+class GitTooLarge(SourceUnreachable):
+    """The repository holds more than can be read."""
+
+
 class Git:
     """A bare repository of our own in `folder`, filled by fetching; each command gets `timeout` seconds."""
 
@@ -69,13 +77,24 @@ class Git:
             (self._folder / "info").mkdir(exist_ok=True)
             (self._folder / "info" / "attributes").write_text(_ATTRIBUTES)
 
-    async def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
-        """What a command prints; SourceUnreachable with git's own last words when it fails."""
-        async with self._running(arguments) as process:
-            out, err = await process.communicate(stdin)
+    async def run(self, *arguments: str, stdin: bytes = b"", limit: int = _MOST) -> bytes:
+        """What a command prints; SourceUnreachable with git's own last words when it fails.
+
+        GitTooLarge past `limit` bytes: a few kilobytes of objects can stand for any number of files of any size.
+        """
+        try:
+            async with self._running(arguments) as process:
+                _, out, err = await together(
+                    feed(process.stdin, stdin),
+                    read(process.stdout, limit),
+                    read(process.stderr, _MOST_ERRORS),
+                )
+                await process.wait()
+        except TooMuch:
+            raise GitTooLarge(f"git {arguments[0]} brings more than {limit >> 20} MiB.") from None
         if process.returncode != 0:
             raise SourceUnreachable(_sentence(err))
-        return out
+        return bytes(out)
 
     async def objects(self, names: Sequence[str]) -> list[bytes | None]:
         """The contents of objects, None where there is no such one; no name may hold a line break."""
@@ -109,8 +128,8 @@ class Git:
             assert process.stdin is not None  # noqa: S101
             assert process.stdout is not None  # noqa: S101
             process.stdin.close()
-            async for line in process.stdout:
-                yield line.decode(errors="replace").rstrip("\n")
+            async for line in lines(process.stdout, _LONGEST_LINE):
+                yield line.decode(errors="replace")
 
     @asynccontextmanager
     async def _running(
@@ -126,7 +145,6 @@ class Git:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
-                limit=1 << 20,
             )
         except FileNotFoundError:
             raise SourceUnreachable("git is not installed here; install it.") from None

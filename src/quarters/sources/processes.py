@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,45 @@ async def end(process: asyncio.subprocess.Process) -> None:
         while stream is not None and await stream.read(1 << 16):
             pass
     await process.wait()
+
+
+class TooMuch(Exception):
+    """A program printed more than anybody wants to hold in memory."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+async def feed(stream: asyncio.StreamWriter | None, data: bytes) -> None:
+    """Write `data` to a program and close; one that does not read to the end is no error."""
+    if stream is not None:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            stream.write(data)
+            await stream.drain()
+        stream.close()
+
+
+async def read(stream: asyncio.StreamReader | None, limit: int) -> bytes:
+    """All that a program prints; TooMuch past `limit` bytes."""
+    data = bytearray()
+    while stream is not None and (chunk := await stream.read(1 << 16)):
+        data += chunk
+        if len(data) > limit:
+            raise TooMuch(limit)
+    return bytes(data)
+
+
+async def lines(stream: asyncio.StreamReader, longest: int) -> AsyncIterator[bytes]:
+    """What a program prints, line by line; of a line longer than `longest` only its begin can be relied on."""
+    rest = b""
+    while piece := await stream.read(1 << 16):
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            yield line
+        rest = rest[:longest]
+    if rest:
+        yield rest
 
 
 async def together(*work: Awaitable[Any]) -> list[Any]:

@@ -53,7 +53,7 @@ class RecipeSource(Protocol):
         ...
 
     async def archive(self, revision: str, path: str) -> bytes:
-        """A folder as a tar archive, its files at the top; the same bytes for the same files."""
+        """A folder as a tar archive, its files at the top; the same bytes for the same files. RecipeInvalid: too large."""
         ...
 
 

@@ -1,5 +1,6 @@
 """The kind `tree`: a git repository with a folder for each pkgbase."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
@@ -7,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from quarters.model.errors import Invalid
+from quarters.model.errors import Invalid, RecipeInvalid
 from quarters.model.source import Source
 from quarters.sources.archive import deterministic
-from quarters.sources.git import Git
+from quarters.sources.git import Git, GitTooLarge
 from quarters.sources.source import Folder, SourceUnreachable, Wanted
 
 _REF = "refs/quarters/head"
@@ -21,6 +22,10 @@ _BRANCH = re.compile(
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\"\\]")
 """What a folder's name may not hold: it goes into git's line protocols, into file names and before people's eyes."""
 _AUTHOR = "\x01"
+_LONGEST_AUTHOR = 256
+"""It becomes PACKAGER, in packages and in the environment of builds."""
+_LARGEST_FOLDER = 128 << 20
+"""Bytes that a recipe's folder may have, held in memory while it is handed on; sources belong elsewhere."""
 _REGULAR = ("100644", "100755", "100664")
 
 
@@ -149,6 +154,7 @@ class Tree:
             async for line in lines:
                 if line.startswith(_AUTHOR):
                     author = "".join(letter for letter in line if letter.isprintable())
+                    author = author if len(author) <= _LONGEST_AUTHOR else ""
                     continue
                 top = line.partition("/")[0]
                 if top in missing:
@@ -158,8 +164,19 @@ class Tree:
                         return
 
     async def archive(self, revision: str, path: str) -> bytes:
-        """A folder as a tar archive, its files at the top; the same bytes for the same files."""
-        return deterministic(await self._git.run("archive", "--format=tar", f"{revision}:{path}"))
+        """A folder as a tar archive, its files at the top; the same bytes for the same files.
+
+        RecipeInvalid where it is too large.
+        """
+        try:
+            found = await self._git.run(
+                "archive", "--format=tar", f"{revision}:{path}", limit=_LARGEST_FOLDER
+            )
+        except GitTooLarge:
+            raise RecipeInvalid(
+                f"The recipe's folder has more than {_LARGEST_FOLDER >> 20} MiB, too much to hand it on."
+            ) from None
+        return await asyncio.to_thread(deterministic, found)
 
 
 def _entries(tree: bytes, id_length: int) -> Iterator[TreeEntry]:
