@@ -78,6 +78,7 @@ def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettin
     upstreams = Upstreams(database, wakeups, FORMATS, scheduling, clock)
     intake = Intake(logs, press.incoming, FORMATS)
     return Services(
+        data=press.folder,
         database=database,
         wakeups=wakeups,
         formats=FORMATS,

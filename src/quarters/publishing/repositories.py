@@ -99,6 +99,7 @@ class Repositories:
 
         async with self._swap.lock(name):
             await self._database.write(remove, self._swap.now())
+            self._wakeups.notify(Topic.SERVED)
             await asyncio.to_thread(self._index.drop, name)
         self._wakeups.notify(Topic.EVENTS)
 

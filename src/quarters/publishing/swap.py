@@ -83,7 +83,7 @@ class Swap:
             return self._commit(connection, made, modified_at, change)
 
         snapshot = await self._database.write(commit)
-        self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS)
+        self._wakeups.notify(Topic.SERVED, Topic.READY, Topic.BUILDS, Topic.EVENTS)
         await asyncio.to_thread(self._index.prune, repository.name, snapshot.number, self._kept)
         return snapshot
 

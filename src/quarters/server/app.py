@@ -1,8 +1,7 @@
-"""The server's whole face: the API, its description, and the files of repositories, as one ASGI application."""
+"""The server's whole face: the API and its description as an ASGI application, and the files of repositories."""
 
 from litestar import Litestar
 from litestar.di import Provide
-from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
@@ -26,9 +25,11 @@ from quarters.server.api import (
 )
 from quarters.server.auth import Guard, actor
 from quarters.server.errors import translate
+from quarters.server.files.directory import Directory
+from quarters.server.files.files import Files
+from quarters.server.files.reply import Accel
 from quarters.server.routes import BEARER
 from quarters.server.services import Services
-from quarters.server.serving import FileServer
 from quarters.server.settings import ServerSettings
 from quarters.server.streams import Streams
 
@@ -64,19 +65,18 @@ _TAGS = {
 
 
 class App:
-    """Sends requests for package files straight to the file server, and all others through the API."""
+    """What answers requests: `files` those below `/repo/`, the application itself all others."""
 
     def __init__(self, services: Services, settings: ServerSettings) -> None:
         self._streams = Streams(services.wakeups)
-        self._files = FileServer(services.database, services.formats, services.shelf)
+        directory = Directory(services.database, services.shelf)
+        accel = Accel(settings.accel, str(services.data)) if settings.accel else None
+        self.files = Files(directory, services.wakeups, accel)
         self.api = _api(services, settings, self._streams)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (or run the API's start and end)."""
-        if scope["type"] == ScopeType.HTTP and scope["path"].startswith("/repo/"):
-            await self._files(scope, receive, send)
-        else:
-            await self.api(scope, receive, send)
+        await self.api(scope, receive, send)
 
     def close(self) -> None:
         """End event streams and long polls, so that the server can stop."""

@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 
 class Validators(NamedTuple):
-    """What tells one version of a file from another: `modified` is in whole seconds, aware."""
+    """What tells one version of a file from another: `modified` is in whole seconds, aware, None if nobody knows."""
 
     etag: str
-    modified: datetime
+    modified: datetime | None
 
     def headers(self) -> dict[str, str]:
         """As an answer states them."""
+        if self.modified is None:
+            return {"ETag": self.etag}
         return {"ETag": self.etag, "Last-Modified": format_datetime(self.modified, usegmt=True)}
 
 
@@ -34,7 +36,7 @@ def unchanged(headers: Mapping[str, str], now: Validators) -> bool:
         tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
         return now.etag in tags or "*" in tags
     since = _date(headers.get("if-modified-since"))
-    return since is not None and now.modified <= since
+    return since is not None and now.modified is not None and now.modified <= since
 
 
 def wanted(headers: Mapping[str, str], now: Validators, size: int) -> Range | None:
@@ -74,7 +76,7 @@ def _is_number(text: str) -> bool:
 def _still_the_same(condition: str | None, now: Validators) -> bool:
     if condition is None:
         return True
-    return condition == now.etag or _date(condition) == now.modified
+    return condition == now.etag or (now.modified is not None and _date(condition) == now.modified)
 
 
 def _date(text: str | None) -> datetime | None:

@@ -2,18 +2,23 @@
 
 import asyncio
 import errno
+import resource
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
+from typing import cast
 
 import uvicorn
 
 from quarters.model.errors import ConfigInvalid, PortInUse
 from quarters.server.app import App
+from quarters.server.files.connection import Connection
 from quarters.server.settings import ServerSettings
 
 _BACKLOG = 2048
 _KEEP_ALIVE = 30
+_DESCRIPTORS = 65_536
 
 
 def listen(settings: ServerSettings) -> socket.socket:
@@ -26,6 +31,8 @@ def listen(settings: ServerSettings) -> socket.socket:
         listening = socket.socket(family, kind, number)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Inherited by every connection; the kernel also counts the time in which a client's window stays shut.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, settings.send_timeout * 1000)
             listening.bind(address)
             listening.listen(_BACKLOG)
         except BaseException:
@@ -51,9 +58,10 @@ def local_url(listening: socket.socket) -> str:
 
 async def serve(app: App, settings: ServerSettings, listening: socket.socket, stop: asyncio.Event) -> None:
     """Serve until `stop` is set or this is cancelled; running requests then get `shutdown_grace` seconds to end."""
+    _allow_connections()
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=cast("type[asyncio.Protocol]", partial(Connection, app.files)),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -74,6 +82,13 @@ async def serve(app: App, settings: ServerSettings, listening: socket.socket, st
         app.close()
         server.should_exit = True
         await serving
+
+
+def _allow_connections() -> None:
+    """A connection needs up to two descriptors; the 1,024 of many systems' default would not do."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < (wanted := min(hard, _DESCRIPTORS)):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class _Server(uvicorn.Server):

@@ -1,6 +1,7 @@
 """Everything that the server's handlers call, as one value that the wiring makes."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from quarters.formats.format import Formats
 from quarters.publishing.keys import KeyRing
@@ -22,6 +23,8 @@ from quarters.storage.wakeups import Wakeups
 class Services:
     """One verb of one of these is what a handler calls."""
 
+    data: Path
+    """The folder below which all files are that are served."""
     database: Database
     wakeups: Wakeups
     formats: Formats

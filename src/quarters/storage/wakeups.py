@@ -12,6 +12,7 @@ class Topic:
     BUILDS = "builds"
     READY = "ready"
     PUBLISHING = "publishing"
+    SERVED = "served"
     EVENTS = "events"
 
     @staticmethod

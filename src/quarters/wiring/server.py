@@ -90,6 +90,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
     )
     sources = SourceSync(database, wakeups, config.sources, data / "sources", formats, _now)
     services = Services(
+        data=data,
         database=database,
         wakeups=wakeups,
         formats=formats,

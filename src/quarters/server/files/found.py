@@ -1,0 +1,63 @@
+"""What a look-up brings."""
+
+import hashlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from quarters.server.ranges import Validators
+
+FOR_EVER = "public, max-age=31536000, immutable"
+ASK_AGAIN = "no-cache"
+_TYPES = {
+    ".zst": "application/zstd",
+    ".xz": "application/x-xz",
+    ".gz": "application/gzip",
+    ".sig": "application/pgp-signature",
+}
+
+
+class Stored(NamedTuple):
+    """A file on the disk, which stays as it is for as long as it is there; `cache` is how long clients may keep it."""
+
+    path: str
+    size: int
+    validators: Validators
+    media_type: str
+    cache: str
+
+
+class Held(NamedTuple):
+    """A few bytes that are no file."""
+
+    data: bytes
+    validators: Validators
+    media_type: str
+
+
+class Elsewhere(NamedTuple):
+    """The file is at another address, at this moment."""
+
+    location: str
+
+
+Found = Stored | Held | Elsewhere
+
+
+def stored(path: Path, name: str, cache: str) -> Stored:
+    """The file at `path`, to be served under `name`; FileNotFoundError."""
+    status = os.stat(path)
+    modified = int(status.st_mtime)
+    # As nginx has it, which may answer in our place.
+    validators = Validators(f'"{modified:x}-{status.st_size:x}"', datetime.fromtimestamp(modified, UTC))
+    return Stored(str(path), status.st_size, validators, _media_type(name), cache)
+
+
+def held(data: bytes, name: str) -> Held:
+    """`data`, to be served under `name`."""
+    return Held(data, Validators(f'"{hashlib.sha256(data).hexdigest()}"', None), _media_type(name))
+
+
+def _media_type(name: str) -> str:
+    return _TYPES.get(Path(name).suffix, "application/octet-stream")

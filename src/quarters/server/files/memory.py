@@ -1,0 +1,77 @@
+"""Remembers look-ups for as long as what they found surely stands; rows stay the truth."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
+from typing import Generic, NamedTuple, TypeVar
+
+from quarters.storage.wakeups import Topic, Wakeups
+
+T = TypeVar("T")
+
+_MOST = 16_384
+_CHECK = 1.0
+"""Seconds after which another process's publish, rollback or removal of a repository is seen; this one's is at once."""
+_LIFE = 60.0
+"""Seconds after which anything is looked up again, also what changed without a publish."""
+
+
+class _Known(NamedTuple, Generic[T]):
+    value: T
+    until: float
+
+
+class Memory(Generic[T]):
+    """What addresses stand for, all of it forgotten as soon as the served snapshot of any repository changes."""
+
+    def __init__(
+        self,
+        currents: Callable[[], Awaitable[Mapping[str, int]]],
+        wakeups: Wakeups,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._read_currents = currents
+        self._wakeups = wakeups
+        self._clock = clock
+        self._known: dict[bytes, _Known[T]] = {}
+        self._currents: Mapping[str, int] = {}
+        self._mark = -1
+        self._checked = float("-inf")
+        self._checking = asyncio.Lock()
+
+    def recall(self, key: bytes) -> T | None:
+        """What `key` stands for, or None if that has to be looked up."""
+        now = self._clock()
+        if self._mark != self._wakeups.mark(Topic.SERVED) or now >= self._checked + _CHECK:
+            return None
+        known = self._known.get(key)
+        return None if known is None or now >= known.until else known.value
+
+    def forget(self, key: bytes) -> None:
+        """Look `key` up again."""
+        self._known.pop(key, None)
+
+    async def find(self, key: bytes, look_up: Callable[[], Awaitable[T]]) -> T:
+        """What `key` stands for, looked up if need be; what `look_up` raises is not remembered."""
+        async with self._checking:
+            await self._check()
+        if (value := self.recall(key)) is not None:
+            return value
+        known = self._known
+        value = await look_up()
+        # Not into `self._known`: that is another one if anything was published while this was looked up.
+        known.pop(key, None)
+        if len(known) >= _MOST:
+            del known[next(iter(known))]
+        known[key] = _Known(value, self._clock() + _LIFE)
+        return value
+
+    async def _check(self) -> None:
+        now, mark = self._clock(), self._wakeups.mark(Topic.SERVED)
+        if mark == self._mark and now < self._checked + _CHECK:
+            return
+        currents = await self._read_currents()
+        if mark != self._mark or currents != self._currents:
+            self._known = {}
+        # As of when the rows were asked for: what happens meanwhile is found by the next check.
+        self._currents, self._mark, self._checked = currents, mark, now
