@@ -223,6 +223,22 @@ async def test_what_a_second_try_cannot_mend_fails_at_once_and_says_where(farm: 
     assert shown.message == "It broke."
 
 
+async def test_what_a_builder_says_of_a_failure_is_kept_short_and_harmless(farm: Farm) -> None:
+    one = await farm.claimed()
+    said = Finish(
+        outcome=Outcome.FAILED,
+        steps=(),
+        reason=Reason.BUILD_FAILED,
+        message="\x1b]0;title\x07" + "x" * 100_000,
+        command="make \x1b[2J",
+    )
+    await farm.leases.finish(key(one), said)
+    shown = await farm.builds.show(one.build)
+    assert shown.message.startswith("\\x1b]0;title\\x07xxx")
+    assert len(shown.message) == 2000
+    assert shown.command == "make \\x1b[2J"
+
+
 async def test_a_skipped_build_lets_its_dependents_go_on(farm: Farm) -> None:
     await farm.leases.finish(key(await farm.claimed()), SKIPPED)
     assert await farm.states() == {"lib": State.SKIPPED, "app": State.READY}

@@ -17,6 +17,7 @@ from quarters.builder.upload import upload
 from quarters.builder.workspace import Workspace
 from quarters.model.build import Outcome, Reason, Step
 from quarters.model.errors import LeaseLost, QuartersError
+from quarters.model.text import plain
 from quarters.protocol.builds import Assignment, Finish, Heartbeat, LeaseKey
 
 _report = structlog.stdlib.get_logger(__name__)
@@ -77,7 +78,7 @@ class Attempt:
                 reason=failure.reason,
                 command=failure.command,
                 exit_code=failure.exit_code,
-                message=str(failure),
+                message=plain(str(failure)),
             )
         except _Overdue as overdue:
             journal.end(None)
@@ -91,7 +92,7 @@ class Attempt:
                 outcome=Outcome.FAILED,
                 steps=journal.steps,
                 reason=Reason.INTERNAL_ERROR,
-                message=f"The builder failed: {error}",
+                message=plain(f"The builder failed: {error}"),
             )
         if finish.message:
             journal.log.say(finish.message)

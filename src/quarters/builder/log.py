@@ -49,7 +49,7 @@ class BuildLog:
 
     def say(self, sentence: str) -> None:
         """Append a line of Quarters' own, limit or not."""
-        self._append(f"[quarters] {sentence}\n".encode())
+        self._append(f"[quarters] {sentence}\n".encode(errors="backslashreplace"))
 
     def close(self) -> None:
         """Nothing follows."""

@@ -11,12 +11,20 @@ import msgspec
 
 from quarters.builder.failure import BuildFailed
 from quarters.model.build import Reason
+from quarters.model.text import plain
 from quarters.protocol.builds import ArtifactDigest
 
 SUFFIX = ".pkg.tar.zst"
 _DEBUG = "-debug"
-# makepkg: pkgname-[epoch:]pkgver-pkgrel-arch; only a pkgname may hold hyphens (PKGBUILD(5)).
-_FILE_NAME = re.compile(r"(?P<name>.+)-(?P<version>[^-]+-[^-]+)-(?P<arch>[^-]+)" + re.escape(SUFFIX))
+# makepkg: pkgname-[epoch:]pkgver-pkgrel-arch; only a pkgname may hold hyphens (PKGBUILD(5)). All of it is ASCII, while
+# a build may leave files with any bytes but a zero and a slash in their names.
+_PART = r"[!-,.-~]+"
+_FILE_NAME = re.compile(
+    rf"(?P<name>[!-~]+)-(?P<version>{_PART}-{_PART})-(?P<arch>{_PART})" + re.escape(SUFFIX)
+)
+_LARGEST = 16 << 30
+"""Bytes of a package file: it is read to its end after the build's time stopped counting, and holes cost nothing."""
+_NAMED = 20
 
 
 class Product(msgspec.Struct, frozen=True):
@@ -33,8 +41,8 @@ def promised(
 ) -> tuple[tuple[Product, ...], tuple[str, ...]]:
     """The one file of each of `outputs` in `folder`, with debugging symbols where the recipe makes such packages.
 
-    Then the names of files that nobody asked for. Raises BuildFailed with a sentence where a file is missing or there
-    are two; links and devices do not count.
+    Then the names of files that nobody asked for, fit to be printed. Raises BuildFailed with a sentence where a file
+    is missing, too large or there twice; links and devices do not count.
     """
     found: dict[str, list[Product]] = {name: [] for name in outputs}
     symbols = {f"{name}{_DEBUG}" for name in (pkgbase, *outputs)}
@@ -46,9 +54,11 @@ def promised(
         elif product is not None and product.name in symbols:
             found[product.name] = [product]
         else:
-            extra.append(entry.name)
+            extra.append(plain(entry.name))
     for name, products in found.items():
         _refuse_unless_one(name, products, arch)
+    if len(extra) > _NAMED:
+        extra[_NAMED:] = [f"… and {len(extra) - _NAMED} more"]
     return tuple(products[0] for products in found.values()), tuple(extra)
 
 
@@ -74,4 +84,7 @@ def _refuse_unless_one(name: str, products: list[Product], arch: str) -> None:
         raise BuildFailed(Reason.PACKAGE_FAILED, f"There is more than one package file of {name}: {names}.")
     if products[0].arch not in (arch, "any"):
         message = f"{products[0].path.name} is not for {arch}."
+        raise BuildFailed(Reason.PACKAGE_FAILED, message)
+    if products[0].path.lstat().st_size > _LARGEST:
+        message = f"{products[0].path.name} is larger than {_LARGEST >> 30} GiB."
         raise BuildFailed(Reason.PACKAGE_FAILED, message)

@@ -1,9 +1,17 @@
 """Messages between a builder and the server: claim, heartbeat, log, artifacts, finish."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from quarters.model.build import Outcome, Reason, StepRecord
 from quarters.model.repository import Network
+
+Name = Annotated[str, Meta(max_length=63)]
+Word = Annotated[str, Meta(max_length=255)]
+Count = Annotated[int, Meta(ge=0, le=10_000)]
+Steps = Annotated[tuple[StepRecord, ...], Meta(max_length=64)]
 
 LEASE_HEADER = "Quarters-Lease"
 """Carries `<attempt>:<lease token>` on every request about a claimed build."""
@@ -29,13 +37,13 @@ class LeaseKey(msgspec.Struct, frozen=True):
 class ClaimRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A builder asks for at most `free` builds and is ready to wait `wait` seconds for the first."""
 
-    builder: str
-    arches: tuple[str, ...]
-    slots: int
-    free: int
+    builder: Name
+    arches: Annotated[tuple[Name, ...], Meta(max_length=32)]
+    slots: Count
+    free: Count
     wait: float = 0.0
-    version: str = ""
-    executor: str = ""
+    version: Word = ""
+    executor: Word = ""
 
 
 class PackageRepository(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +96,7 @@ class ClaimReply(msgspec.Struct, frozen=True):
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """The builder is alive and this far; `steps` are all steps of the attempt so far, so that repeats do no harm."""
 
-    steps: tuple[StepRecord, ...] = ()
+    steps: Steps = ()
 
 
 class HeartbeatReply(msgspec.Struct, frozen=True):
@@ -106,19 +114,19 @@ class Received(msgspec.Struct, frozen=True):
 class ArtifactDigest(msgspec.Struct, frozen=True):
     """A file that the build made; `size` in bytes, `sha256` in hexadecimal."""
 
-    file_name: str
+    file_name: Word
     size: int
-    sha256: str
+    sha256: Annotated[str, Meta(max_length=64)]
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
     """How the attempt ended; for `built`, all `artifacts` are already uploaded and `version` is what they bear."""
 
     outcome: Outcome
-    steps: tuple[StepRecord, ...]
-    version: str = ""
-    artifacts: tuple[ArtifactDigest, ...] = ()
+    steps: Steps
+    version: Word = ""
+    artifacts: Annotated[tuple[ArtifactDigest, ...], Meta(max_length=1000)] = ()
     reason: Reason | None = None
     command: str | None = None
-    exit_code: int | None = None
+    exit_code: Annotated[int, Meta(ge=-(2**31), lt=2**31)] | None = None
     message: str = ""

@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
 from quarters.model.build import Build, Event, Outcome, Reason
 from quarters.model.errors import Conflict
+from quarters.model.text import plain
 from quarters.planning.retries import retry_at
 from quarters.protocol.builds import Finish, LeaseKey
 from quarters.storage import builds, leases, packages, uploads
@@ -33,6 +35,8 @@ def finish(connection: Connection, key: LeaseKey, said: Finish, now: datetime) -
         return
     leases.standing(connection, key.build, key.attempt, key.lease)
     build = held.build
+    command = None if said.command is None else plain(said.command)
+    said = msgspec.structs.replace(said, message=plain(said.message), command=command)
     if said.outcome is Outcome.BUILT:
         _require_whole(connection, key, said)
     leases.note_steps(connection, build, said.steps, now)

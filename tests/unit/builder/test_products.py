@@ -70,3 +70,26 @@ def test_a_digest_is_of_the_whole_file(tmp_path: Path) -> None:
     # FIPS 180-2, appendix B.1
     assert digest(path).sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert digest(path).size == 3
+
+
+def test_a_file_with_any_bytes_in_its_name_is_named_in_characters_that_harm_nobody(tmp_path: Path) -> None:
+    out = files(tmp_path, "a-1-1-any.pkg.tar.zst")
+    for name in (b"a-1\xff-1-any.pkg.tar.zst", b"a-1\x1b[2J-1-any.pkg.tar.zst", b"new\nline"):
+        (out / os.fsdecode(name)).touch()
+    products, extra = promised(out, "a", ("a",), "x86_64")
+    assert [product.version for product in products] == ["1-1"]
+    assert extra == ("a-1\\x1b[2J-1-any.pkg.tar.zst", "a-1\\udcff-1-any.pkg.tar.zst", "new line")
+
+
+def test_of_many_files_that_nobody_asked_for_only_some_are_named(tmp_path: Path) -> None:
+    out = files(tmp_path, "a-1-1-any.pkg.tar.zst", *(f"{number:04}" for number in range(1000)))
+    _, extra = promised(out, "a", ("a",), "x86_64")
+    assert len(extra) == 21
+    assert extra[-1] == "… and 980 more"
+
+
+def test_a_file_of_mere_holes_is_not_read_for_hours(tmp_path: Path) -> None:
+    out = files(tmp_path, "a-1-1-any.pkg.tar.zst")
+    os.truncate(out / "a-1-1-any.pkg.tar.zst", 1 << 40)
+    with pytest.raises(BuildFailed, match="is larger than 16 GiB"):
+        promised(out, "a", ("a",), "x86_64")
