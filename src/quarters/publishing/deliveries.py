@@ -24,7 +24,8 @@ from quarters.storage.packages import Addition
 from quarters.storage.uploads import Incoming
 from quarters.storage.wakeups import Topic, Wakeups
 
-_POLL = 2.0
+_POLL = 5.0
+"""Seconds between two looks at the rows, should a wake-up be missed."""
 _NAMED = 5
 """Packages that a snapshot's note names before it only counts them."""
 

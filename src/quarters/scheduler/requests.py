@@ -82,9 +82,7 @@ class Requests:
 
     async def plan_sources(self) -> None:
         """One round: plan the automatic sources with new recipes, and those whose problems may be gone."""
-        todo = await self._database.read(sources.unplanned)
-        todo += await self._database.read(self._worth_another_look)
-        for generation in todo:
+        for generation in await self._database.read(self._worth_a_look):
             try:
                 await self._plan_source(generation)
             except QuartersError as error:
@@ -103,6 +101,9 @@ class Requests:
         deed = partial(_queue_outdated, generation=generation, now=self._now())
         if await carry_out(self._database, make, deed):
             self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS)
+
+    def _worth_a_look(self, connection: Connection) -> list[Generation]:
+        return [*sources.unplanned(connection), *self._worth_another_look(connection)]
 
     def _worth_another_look(self, connection: Connection) -> list[Generation]:
         """Sources that had problems which something new may have solved; not at every publish of a busy hour."""

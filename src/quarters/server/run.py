@@ -5,7 +5,7 @@ import errno
 import resource
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import cast
 
@@ -18,6 +18,7 @@ from quarters.server.settings import ServerSettings
 
 _BACKLOG = 2048
 _KEEP_ALIVE = 30
+_TICK = 1.0
 _DESCRIPTORS = 65_536
 
 
@@ -80,7 +81,7 @@ async def serve(app: App, settings: ServerSettings, listening: socket.socket, st
     finally:
         stopping.cancel()
         app.close()
-        server.should_exit = True
+        server.stop()
         await serving
 
 
@@ -92,8 +93,24 @@ def _allow_connections() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves the process's signals to whoever runs it."""
+    """Leaves the process's signals to whoever runs it, and sleeps when there is nothing to do."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """Accept nothing more, and end once what runs has ended."""
+        self.should_exit = True
+        self._stopped.set()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
+
+    async def main_loop(self) -> None:
+        # Only the answers' Date has to be kept up to date; uvicorn's own loop wakes up ten times for that.
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await self._stopped.wait()
