@@ -13,10 +13,12 @@ def _default_data() -> Path:
 
 
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`data` is the folder for all files; `database` a URL, by default SQLite in that folder."""
+    """Where files and rows are kept."""
 
     data: Path = msgspec.field(default_factory=_default_data)
+    """The folder for all files; by default `/var/lib/quarters` for root, `~/.local/share/quarters` for anybody else."""
     database: str = ""
+    """A URL such as `postgresql://user:password@host/name`; without it, SQLite in the data folder."""
 
     @property
     def database_url(self) -> str:
