@@ -265,11 +265,13 @@ def run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-async def published(tmp_path: Path, web: Web, signer: Signer) -> None:
-    """Build a library and serve it as a signed repository `own`."""
+async def published(tmp_path: Path, web: Web, signer: Signer, scriptlet: str = "") -> None:
+    """Build a library and serve it as a signed repository `own`; `scriptlet` runs when it is installed."""
+    install = {"lib.install": f"post_install() {{\n{scriptlet}\n}}\n"} if scriptlet else {}
     finish, server = await built(
         tmp_path / "library",
-        pkgbuild(name="lib", head="provides=(libthing)"),
+        pkgbuild(name="lib", head="provides=(libthing)" + ("\ninstall=lib.install" if scriptlet else ""))
+        | install,
         pkgbase="lib",
         outputs=("lib",),
     )
@@ -307,6 +309,30 @@ async def test_dependencies_are_verified_installed_and_downloaded_once_for_all_b
     downloads = [path for path in web.asked if path.endswith(".pkg.tar.zst")]
     assert downloads == ["/repo/lib-1.0-1-any.pkg.tar.zst"]
     assert not Path("/usr/share/thing").exists()
+
+
+async def test_a_scriptlet_of_a_dependency_cannot_change_the_machine(
+    tmp_path: Path, web: Web, signer: Signer
+) -> None:
+    # Opening for appending changes nothing, also where it is allowed.
+    tried = "(: >>{}) 2>/dev/null && echo 'OPEN {}' || echo SHUT"
+    scriptlet = "\n".join(
+        tried.format(path, path)
+        for path in (
+            "/proc/sys/kernel/core_pattern",
+            "/proc/sys/kernel/hostname",
+            "/proc/sysrq-trigger",
+            "/proc/mtrr",
+            "/proc/self/uid_map",
+            "/var/cache/quarters/lib-1.0-1-any.pkg.tar.zst",
+        )
+    )
+    await published(tmp_path, web, signer, scriptlet)
+    wanted: dict[str, Any] = {"dependencies": ("lib",), "repositories": own(signer.public)}
+    finish, server = await built(tmp_path / "data", pkgbuild(), builder={"server": web.url}, **wanted)
+    assert finish.outcome is Outcome.BUILT, server.log(1)
+    assert server.log(1).count("SHUT") == 6
+    assert "OPEN" not in server.log(1)
 
 
 async def test_a_package_that_a_stranger_signed_is_not_installed(

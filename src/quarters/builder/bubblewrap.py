@@ -221,5 +221,9 @@ def _inner(command: Command, workspace: Workspace, information: int) -> list[str
         before = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--pdeathsig", "KILL", "--"]
         bwrap += ["--unshare-user", "--uid", str(BUILD_USER), "--gid", str(BUILD_USER), "--cap-drop", "ALL"]
     bwrap += ["--bind", "/tmp", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"]
+    if command.installing:
+        # The kernel's settings in /proc/sys go by the user, not by capabilities: to a scriptlet, which is the machine's
+        # root, they would be open, and with them (core_pattern) the machine.
+        bwrap += ["--remount-ro", "/proc"]
     bwrap += ["--clearenv", *(part for pair in command.environment.items() for part in ("--setenv", *pair))]
     return [*before, *bwrap, "--chdir", command.folder, "--", *command.arguments]
