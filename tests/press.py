@@ -113,10 +113,10 @@ class Press:
         """Wire everything anew with the key of that name."""
         formats: Formats = {"pacman": Pacman()}
         database, wakeups = self.database, self.wakeups
-        self.keys = KeyRing(self.folder / "keys", key)
+        self.keys = KeyRing(self.folder / "keys", PublishingSettings(key=key))
         self.keys.ensure()
         self.index = IndexWriter(self.folder / "index", database, formats, self.keys)
-        self.swap = Swap(database, wakeups, self.index, self.keys, self.clock)
+        self.swap = Swap(database, wakeups, self.index, self.clock)
         intake = Intake(self.files, self.keys, formats)
         self.deliveries = Deliveries(database, wakeups, self.incoming, intake, self.swap, self.settings)
         self.publisher = Publisher(database, intake, self.swap)

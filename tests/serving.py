@@ -90,7 +90,7 @@ def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettin
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
         builds=Builds(database, wakeups, logs, scheduling, clock),
         builders=Builders(database, wakeups, scheduling, clock),
-        leases=Leases(database, wakeups, intake, scheduling, lambda _: press.keys.public(), clock),
+        leases=Leases(database, wakeups, intake, scheduling, lambda _: press.keys.armored(), clock),
         tokens=Tokens(database, clock),
         uploads=Uploads(press.folder / "incoming", settings.max_upload),
     )

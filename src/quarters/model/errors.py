@@ -57,6 +57,10 @@ class PublishRejected(Invalid):
     """The package does not match what was to be built."""
 
 
+class SignatureRefused(PublishRejected):
+    """The signature is not acceptable."""
+
+
 class LeaseLost(Conflict):
     """This lease no longer stands; its build went to somebody else or has ended."""
 

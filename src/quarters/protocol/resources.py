@@ -1,6 +1,7 @@
 """What the HTTP API shows and takes, resource by resource; nouns of the model appear as they are."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 import msgspec
@@ -212,6 +213,14 @@ class CreatedToken(Token, frozen=True, kw_only=True):
     secret: str
 
 
+class KeyState(StrEnum):
+    """Whether a key signs, is trusted by clients beside the one that does, or is trusted no more."""
+
+    SIGNING = "signing"
+    READY = "ready"
+    RETIRED = "retired"
+
+
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     """A signing key's public side; `armored` is what `pacman-key --add` takes."""
 
@@ -221,3 +230,6 @@ class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     expires_at: datetime | None
     armored: str
+    signer: str = "file"
+    """What signs with it: `file`, `gpg`, `command` or, once it is retired, nothing."""
+    state: KeyState = KeyState.READY

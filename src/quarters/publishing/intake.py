@@ -23,8 +23,10 @@ class Intake:
     ) -> Addition:
         """Keep the file at `path`, which was verified to be `file`; StorageFull."""
         await asyncio.to_thread(self._files.add, path, file.sha256)
-        signature = await asyncio.to_thread(self._keys.sign_file, self._files.path(file.sha256))
-        return Addition(file=file, signature=signature, build=build, fingerprint=fingerprint)
+        signer = self._keys.signer()
+        signature = await asyncio.to_thread(signer.sign_file, self._files.path(file.sha256))
+        key = signer.fingerprint
+        return Addition(file=file, signature=signature, key=key, build=build, fingerprint=fingerprint)
 
     async def recover(self) -> None:
         """Remove what a killed process left unfinished; before anything is taken in."""

@@ -1,160 +1,235 @@
-"""The OpenPGP keys that repositories are signed with: secret ones, readable by the server's user only."""
+"""The keys that repositories are signed with, which of them signs, and how one takes over from another."""
 
-import os
-import subprocess
-import sys
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pysequoia import Cert, SignatureMode, Tsk, sign
-from pysequoia.packet import PacketPile, Tag
+from pysequoia import Cert
 
-from quarters.model.errors import Conflict, Invalid, NotFound, Unavailable
-from quarters.model.names import plain_name
-from quarters.protocol.resources import KeyView
-from quarters.storage import durable
+from quarters.model.errors import Conflict, Invalid, NotFound, QuartersError, Unavailable
+from quarters.protocol.resources import KeyState, KeyView
+from quarters.publishing.settings import PublishingSettings
+from quarters.publishing.signing import certificates, external, secrets
+from quarters.publishing.signing.file import FileSigner
+from quarters.publishing.signing.folder import Held, KeyFolder, Kind
+from quarters.publishing.signing.signer import Signer
 
-_SUFFIX = ".asc"
-_SMALL = 4 << 20
-"""Bytes up to which a file is signed within this process; at some 300 MB/s that takes 14 ms."""
+_FIRST = "quarters"
+_WARNED = timedelta(days=60)
+"""How long before a key expires people hear of it: their users have to get its new form in time as well."""
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
 
 
 class KeyRing:
-    """A folder of armoured secret keys, one of which, `name`, signs.
+    """All keys of a server: one signs, others are trusted by clients already or still, and retired ones are not.
 
-    Keys made here are Ed25519 and do not expire: an expired key breaks every client at once, while a lost one can be
-    replaced by another name. Private, since whoever reads the folder can sign.
+    Keys made here do not expire unless that is asked for: an expired key breaks every client at once, while a lost one
+    can be revoked.
     """
 
     def __init__(
-        self, folder: Path, name: str = "quarters", user_id: str = "Quarters package signing"
+        self,
+        folder: Path,
+        settings: PublishingSettings | None = None,
+        now: Callable[[], datetime] = _wall_clock,
     ) -> None:
-        self._folder = folder
-        self._name = plain_name(name, "key")
-        self._user_id = user_id
-        self._read: dict[str, Tsk] = {}  # a key of a name never changes
+        self._keys = KeyFolder(folder)
+        self._settings = settings or PublishingSettings()
+        self._now = now
 
     def ensure(self) -> KeyView:
         """The key that signs; the first key is made, but a name that is missing among others is NotFound."""
-        if not any(self._folder.glob(f"*{_SUFFIX}")):
+        if next(iter(self._keys), None) is None:
             try:
-                return self.create(self._name, self._user_id)
+                return self.create(self._settings.key or _FIRST, self._settings.user_id)
             except Conflict:  # another process was quicker
                 pass
-        return self.show(self._name)
+        return self._view(self._current())
 
-    def create(self, name: str, user_id: str) -> KeyView:
-        """Make a new key; Conflict if the name is taken."""
-        return self._keep(plain_name(name, "key"), Tsk.generate(user_id=user_id))
+    def create(self, name: str, user_id: str, days: int | None = None) -> KeyView:
+        """Make a new key, which lasts for `days`; Conflict if the name is taken."""
+        until = None if days is None else self._in(days)
+        return self._view(self._keys.add(name, Kind.FILE, str(secrets.made(user_id, until))))
 
-    def add(self, name: str, armoured: str) -> KeyView:
-        """Import a secret key without a passphrase; Invalid if it cannot sign, Conflict if the name is taken."""
-        plain_name(name, "key")
+    def add(self, name: str, armoured: str, kind: Kind = Kind.FILE) -> KeyView:
+        """Import a key; Invalid if it cannot sign, Conflict if the name is taken by another key.
+
+        A secret key without a passphrase or, where gpg or a command signs, the public half. A newer form of a key that
+        is here takes its place.
+        """
+        if kind is Kind.RETIRED:
+            raise Invalid("A key is retired after it was used, not imported so.")
+        cert, text = self._imported(armoured, kind)
+        until = certificates.expires_at(cert)
+        if until is not None and until <= self._now():
+            raise Invalid(f"This key expired on {until:%Y-%m-%d}.")
         try:
-            key = Tsk.from_bytes(armoured.encode())
-            key.signer()
-        except RuntimeError as error:
-            raise Invalid(
-                f"This key cannot sign: {_first_line(error)}. "
-                "Export it with `gpg --armor --export-secret-keys`, without a passphrase."
-            ) from None
-        cert = key.extract_certificate()
-        if cert.is_revoked:
-            raise Invalid("This key is revoked.")
-        if cert.expiration is not None and cert.expiration <= datetime.now(UTC):
-            raise Invalid(f"This key expired on {cert.expiration:%Y-%m-%d}.")
-        return self._keep(name, key)
+            known = self._keys.get(name)
+        except NotFound:
+            if kind is not Kind.FILE:
+                self._external(name, kind, cert).sign(b"")  # so that what is set up wrongly shows now
+            return self._view(self._keys.add(name, kind, text))
+        if (known.fingerprint, known.kind) != (certificates.fingerprint(cert), kind):
+            raise Conflict(f"There is already a key {name!r}.")
+        return self._view(self._keys.replace(known, text))
 
     def all(self) -> list[KeyView]:
         """Every key, by name."""
-        return [_view(path.stem, _read(path)) for path in sorted(self._folder.glob(f"*{_SUFFIX}"))]
+        return [self._view(held) for held in self._keys]
 
     def show(self, name: str) -> KeyView:
         """The public side of one key, or NotFound."""
-        return _view(name, self._secret(name))
+        return self._view(self._keys.get(name))
 
     def public(self, name: str | None = None) -> str:
         """A public key, by default of the key that signs, in ASCII armour as `pacman-key --add` takes it."""
-        return self.show(name or self._name).armored
+        return str((self._current() if name is None else self._keys.get(name)).cert)
+
+    def trusted(self) -> list[Cert]:
+        """What clients are to trust: every key that is not retired."""
+        return [held.cert for held in self._keys if held.kind is not Kind.RETIRED]
+
+    def armored(self) -> str:
+        """All that is trusted, in ASCII armour."""
+        return "\n".join(map(str, self.trusted()))
+
+    def retired(self) -> list[Cert]:
+        """What clients are to trust no more."""
+        return [held.cert for held in self._keys if held.kind is Kind.RETIRED]
 
     @property
     def fingerprint(self) -> str:
         """Of the key that signs, in capital hexadecimal as gpg shows it."""
-        return _fingerprint(self._secret(self._name).extract_certificate())
+        return self._current().fingerprint
+
+    def signer(self) -> Signer:
+        """The key that signs now; Unavailable once it expired. Who notes the fingerprint takes it from the same signer."""
+        held = self._current()
+        until = certificates.expires_at(held.cert)
+        if until is not None and until <= self._now():
+            raise Unavailable(f"Nothing can be signed: {self._advice(held, until)}")
+        return self._signer(held)
 
     def sign(self, data: bytes) -> bytes:
         """The binary detached signature of `data`, as pacman takes it."""
-        try:
-            signer = self._secret(self._name).signer()
-            return sign(signer, data, mode=SignatureMode.DETACHED, armor=False)
-        except RuntimeError as error:
-            raise Unavailable(f"Nothing can be signed: {_first_line(error)}.") from None
+        return self.signer().sign(data)
 
     def sign_file(self, path: Path) -> bytes:
         """The binary detached signature of a file of any size; to be called off the event loop."""
-        if path.stat().st_size <= _SMALL:
-            return self.sign(path.read_bytes())
-        self._secret(self._name)
-        module = [sys.executable, "-m", "quarters.publishing.detached"]
-        command = [*module, str(self._path(self._name)), str(path)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        if done.returncode != 0 or not done.stdout:
-            raise Unavailable(f"Signing {path.name} failed with code {done.returncode}.")
-        return done.stdout
+        return self.signer().sign_file(path)
 
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}{_SUFFIX}"
+    def use(self, name: str) -> KeyView:
+        """Let another key sign from now on; Conflict where the configuration says which one does."""
+        configured = self._settings.key
+        if configured and configured != name:
+            raise Conflict(
+                f"The configuration says that {configured} signs (publishing.key); change it there."
+            )
+        held = self._keys.get(name)
+        if held.kind is Kind.RETIRED:
+            raise Conflict(f"The key {name} is retired.")
+        self._signer(held).sign(b"")
+        self._keys.choose(name)
+        return self._view(held)
 
-    def _secret(self, name: str) -> Tsk:
-        if name not in self._read:
-            path = self._path(plain_name(name, "key"))
-            if not path.exists():
-                raise NotFound(f"There is no key {name!r}; import it with `quarters key import`.")
-            self._read[name] = _read(path)
-        return self._read[name]
+    def extend(self, name: str, days: int) -> KeyView:
+        """Let a key last for `days` from now on; clients have to get its new form before the old one expires."""
+        held = self._keys.get(name)
+        if held.secret is None:
+            raise Invalid(
+                f"The secret of {name} is not here; extend it where it is (`gpg --quick-set-expire`), "
+                "and import its public half again."
+            )
+        return self._view(self._keys.replace(held, str(secrets.prolonged(held.secret, self._in(days)))))
 
-    def _keep(self, name: str, key: Tsk) -> KeyView:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder.chmod(0o700)
-        path = self._path(name)
-        unfinished = path.with_name(f".{name}.{os.getpid()}")
-        unfinished.unlink(missing_ok=True)
+    def retire(self, name: str, *, revoke: bool = False) -> KeyView:
+        """Never sign with a key again; its secret is deleted. `revoke` tells clients that it fell into other hands."""
+        held = self._keys.get(name)
+        if held.kind is Kind.RETIRED:
+            raise Conflict(f"The key {name} is retired already.")
+        if held.name == self._current_name():
+            raise Conflict(f"The key {name} signs; let another one do so first with `quarters key use`.")
+        if revoke and held.secret is None:
+            raise Invalid(f"The secret of {name} is not here; revoke it where it is, and import the result.")
+        cert = secrets.revoked(held.secret) if revoke and held.secret is not None else held.cert
+        return self._view(self._keys.retire(held, cert))
+
+    def warnings(self) -> list[str]:
+        """What people have to do something about, a sentence each."""
         try:
-            durable.write(unfinished, str(key).encode(), 0o600)
-            os.link(unfinished, path)  # unlike a rename this never replaces a key
-        except FileExistsError:
-            raise Conflict(f"There is already a key {name!r}.") from None
-        finally:
-            unfinished.unlink(missing_ok=True)
-        durable.sync(self._folder)
-        return _view(name, key)
+            held = self._current()
+        except QuartersError as error:
+            return [str(error)]
+        until = certificates.expires_at(held.cert)
+        if until is None or until - self._now() > _WARNED:
+            return []
+        return [self._advice(held, until)]
 
+    def _advice(self, held: Held, until: datetime) -> str:
+        expires = "expired" if until <= self._now() else "expires"
+        how = f"extend it with `quarters key extend {held.name} --days 365`"
+        if held.secret is None:
+            how = "extend it where its secret is and import its public half again"
+        return (
+            f"the key {held.name}, which signs, {expires} on {until:%Y-%m-%d}; {how}, "
+            "or let another one sign with `quarters key use`."
+        )
 
-def _read(path: Path) -> Tsk:
-    try:
-        return Tsk.from_bytes(path.read_bytes())
-    except RuntimeError as error:
-        raise Unavailable(f"The key in {path} cannot be read: {_first_line(error)}.") from None
+    def _current_name(self) -> str:
+        name = self._settings.key or self._keys.chosen
+        if name is None:
+            live = [held for held in self._keys if held.kind is not Kind.RETIRED]
+            # One that was imported before the server's first start is the one that is meant.
+            name = live[0].name if len(live) == 1 else _FIRST
+        return name
 
+    def _current(self) -> Held:
+        held = self._keys.get(self._current_name())
+        if held.kind is Kind.RETIRED:
+            raise Unavailable(f"Nothing can be signed: the key {held.name} is retired.")
+        return held
 
-def _view(name: str, key: Tsk) -> KeyView:
-    cert = key.extract_certificate()
-    packets = PacketPile.from_bytes(bytes(cert))
-    created_at = next(packet.key_created for packet in packets if packet.tag == Tag.PublicKey)
-    return KeyView(
-        name=name,
-        fingerprint=_fingerprint(cert),
-        user_id=str(cert.user_ids[0]) if cert.user_ids else "",
-        created_at=created_at,
-        expires_at=cert.expiration,
-        armored=str(cert),
-    )
+    def _imported(self, armoured: str, kind: Kind) -> tuple[Cert, str]:
+        if kind is Kind.FILE:
+            secret = secrets.parse(armoured)
+            return secret.extract_certificate(), str(secret)
+        cert = certificates.parse(armoured)
+        return cert, str(cert)
 
+    def _signer(self, held: Held) -> Signer:
+        if held.secret is not None:
+            return FileSigner(held.path, held.secret, self._settings.signing_timeout)
+        return self._external(held.name, held.kind, held.cert)
 
-def _fingerprint(cert: Cert) -> str:
-    return cert.fingerprint.upper()
+    def _external(self, name: str, kind: Kind, cert: Cert) -> Signer:
+        settings = self._settings
+        if kind is Kind.GPG:
+            return external.gpg(cert, settings.gnupg_home, settings.signing_timeout, self._now)
+        if not settings.signing_command:
+            raise Unavailable(f"Nothing can be signed with {name}: publishing.signing_command is not set.")
+        return external.command(cert, name, settings.signing_command, settings.signing_timeout, self._now)
 
+    def _in(self, days: int) -> datetime:
+        if not 0 < days <= 36_500:
+            raise Invalid("A key lasts for at least one day, and for a hundred years at most.")
+        return self._now().replace(microsecond=0) + timedelta(days=days)
 
-def _first_line(error: RuntimeError) -> str:
-    """What pysequoia says, without the stack trace that it appends."""
-    return str(error).partition("\n")[0].rstrip(".")
+    def _view(self, held: Held) -> KeyView:
+        state = KeyState.READY
+        if held.kind is Kind.RETIRED:
+            state = KeyState.RETIRED
+        elif held.name == self._current_name():
+            state = KeyState.SIGNING
+        return KeyView(
+            name=held.name,
+            fingerprint=held.fingerprint,
+            user_id=certificates.user_id(held.cert),
+            created_at=certificates.created_at(held.cert),
+            expires_at=certificates.expires_at(held.cert),
+            armored=str(held.cert),
+            signer=held.kind.value,
+            state=state,
+        )

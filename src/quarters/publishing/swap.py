@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from quarters.model.repository import Repository, Snapshot
 from quarters.publishing.change import Change
 from quarters.publishing.index import IndexWriter
-from quarters.publishing.keys import KeyRing
 from quarters.storage import events, packages, repositories, snapshots
 from quarters.storage.database import Database
 from quarters.storage.wakeups import Topic, Wakeups
@@ -35,14 +34,12 @@ class Swap:
         database: Database,
         wakeups: Wakeups,
         index: IndexWriter,
-        keys: KeyRing,
         now: Callable[[], datetime],
         kept_indexes: int = 3,
     ) -> None:
         self._database = database
         self._wakeups = wakeups
         self._index = index
-        self._keys = keys
         self.now = now
         self._kept = kept_indexes
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -91,7 +88,7 @@ class Swap:
         self, connection: Connection, made: Snapshot, modified_at: datetime, change: Change
     ) -> Snapshot:
         name, number, now = made.repository, made.number, made.created_at
-        packages.add(connection, change.additions, self._keys.fingerprint, now)
+        packages.add(connection, change.additions, now)
         repositories.advance(connection, name, number - 1)
         listed = snapshots.record(connection, name, number, change.put, change.gone)
         snapshot = msgspec.structs.replace(made, packages=listed)

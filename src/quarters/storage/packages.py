@@ -26,6 +26,8 @@ class Addition(msgspec.Struct, frozen=True, kw_only=True):
 
     file: PackageFile
     signature: bytes
+    key: str
+    """Fingerprint of the key that the signature is by."""
     build: int | None = None
     fingerprint: str = ""
 
@@ -53,12 +55,12 @@ class _Planned(msgspec.Struct):
 _decode_planned = msgspec.json.Decoder(_Planned).decode
 
 
-def add(connection: Connection, additions: Iterable[Addition], key: str, now: datetime) -> None:
-    """Insert packages with their signatures by the key of that fingerprint; what is known already stays as it is."""
+def add(connection: Connection, additions: Iterable[Addition], now: datetime) -> None:
+    """Insert packages with their signatures; what is known already stays as it is."""
     some = iter(additions)
     while chunk := tuple(islice(some, _AT_ONCE)):
         _insert_unless_known(connection, packages, [_row(it, now) for it in chunk])
-        signed = [{"sha256": it.file.sha256, "key": key, "data": it.signature} for it in chunk]
+        signed = [{"sha256": it.file.sha256, "key": it.key, "data": it.signature} for it in chunk]
         _insert_unless_known(connection, signatures, signed)
 
 

@@ -6,4 +6,4 @@ from quarters.publishing.keys import KeyRing
 
 def keyring(config: Config) -> KeyRing:
     """The keys that the configuration speaks of."""
-    return KeyRing(config.storage.data / "keys", config.publishing.key, config.publishing.user_id)
+    return KeyRing(config.storage.data / "keys", config.publishing)

@@ -80,13 +80,13 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         LogFiles(data / "logs"),
     )
     index = IndexWriter(data / "index", database, formats, keys)
-    swap = Swap(database, wakeups, index, keys, _now, config.publishing.kept_indexes)
+    swap = Swap(database, wakeups, index, _now, config.publishing.kept_indexes)
     acceptance = Acceptance(files, keys, formats)
     deliveries = Deliveries(database, wakeups, incoming, acceptance, swap, config.publishing)
     upstreams = Upstreams(database, wakeups, formats, config.scheduler, _now)
     requests = Requests(database, wakeups, upstreams, formats, config.scheduler, _now)
     leases = Leases(
-        database, wakeups, Intake(logs, incoming, formats), config.scheduler, lambda _: keys.public(), _now
+        database, wakeups, Intake(logs, incoming, formats), config.scheduler, lambda _: keys.armored(), _now
     )
     sources = SourceSync(database, wakeups, config.sources, data / "sources", formats, _now)
     services = Services(

@@ -10,6 +10,7 @@ from pysequoia.packet import PacketPile, Tag
 
 from quarters.model.errors import Conflict, Invalid, NotFound, Unavailable
 from quarters.publishing.keys import KeyRing
+from quarters.publishing.settings import PublishingSettings
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_an_imported_key_signs_where_it_is_chosen(ring: KeyRing, tmp_path: Path)
     view = ring.add("team", str(key))
     assert view.user_id == "Team <team@example.org>"
     assert [it.name for it in ring.all()] == ["quarters", "team"]
-    chosen = KeyRing(tmp_path / "keys", "team")
+    chosen = KeyRing(tmp_path / "keys", PublishingSettings(key="team"))
     assert chosen.ensure().fingerprint == view.fingerprint
     assert is_good(chosen, b"x", chosen.sign(b"x"))
 
@@ -95,7 +96,7 @@ def test_what_cannot_sign_is_not_imported(ring: KeyRing, text: str) -> None:
 
 def test_a_key_that_is_missing_among_others_is_not_made_up(ring: KeyRing, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no key 'tema'"):
-        KeyRing(tmp_path / "keys", "tema").ensure()
+        KeyRing(tmp_path / "keys", PublishingSettings(key="tema")).ensure()
 
 
 @pytest.mark.parametrize("name", ["../quarters", "", "a/b"])

@@ -1,0 +1,1 @@
+"""Detached OpenPGP signatures: who makes them, and whether they are good."""

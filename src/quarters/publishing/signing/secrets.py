@@ -1,0 +1,57 @@
+"""What is done with a secret key beside signing: it is made, prolonged and revoked."""
+
+from datetime import datetime
+
+from pysequoia import Cert, Tsk
+from pysequoia.packet import PacketPile, Tag
+
+from quarters.model.errors import Invalid
+from quarters.publishing.signing import certificates
+
+
+def made(user_id: str, until: datetime | None) -> Tsk:
+    """A new Ed25519 key."""
+    # Only the primary key expires: a subkey's own end could not be moved later.
+    new = Tsk.generate(user_id=user_id)
+    return new if until is None else prolonged(new, until)
+
+
+def parse(armoured: str) -> Tsk:
+    """Read a secret key without a passphrase; Invalid if it cannot sign or is revoked."""
+    try:
+        key = Tsk.from_bytes(armoured.encode())
+        key.signer()
+    except RuntimeError as error:
+        raise Invalid(
+            f"This key cannot sign: {certificates.first_line(error)}. "
+            "Export it with `gpg --armor --export-secret-keys`, without a passphrase."
+        ) from None
+    if key.extract_certificate().is_revoked:
+        raise Invalid("This key is revoked.")
+    return key
+
+
+def revoked(secret: Tsk) -> Cert:
+    """Its public half, which says that nobody is to trust it any more."""
+    cert = secret.extract_certificate()
+    return Cert.from_bytes(bytes(cert) + bytes(cert.revoke(secret.certifier())))
+
+
+def prolonged(secret: Tsk, until: datetime) -> Tsk:
+    """The same key, but it expires at another time; Invalid if a part of it that signs would still expire earlier."""
+    cert = secret.extract_certificate().set_expiration(until, secret.certifier())
+    secrets = {
+        packet.fingerprint: packet
+        for packet in PacketPile.from_bytes(bytes(secret))
+        if packet.tag in (Tag.SecretKey, Tag.SecretSubkey)
+    }
+    packets = [
+        secrets[packet.fingerprint] if packet.tag in (Tag.PublicKey, Tag.PublicSubkey) else packet
+        for packet in PacketPile.from_bytes(bytes(cert))
+    ]
+    made = Tsk.from_packets(packets)
+    if certificates.expires_at(made.extract_certificate()) != cert.expiration:
+        raise Invalid(
+            "A subkey of this key expires earlier than that; extend it with `gpg --quick-set-expire`, and import it anew."
+        )
+    return made
