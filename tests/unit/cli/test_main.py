@@ -85,7 +85,8 @@ def test_defaults_are_shown_as_a_person_types_them(capsys: pytest.CaptureFixture
     words = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "[default: x86_64]" in words
     assert "Run check() of the recipes. [default: yes]" in words
-    assert words.count("[default:") == 4
+    assert "[default: ]" not in words
+    assert "None" not in words
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure_worth_words() -> None:
