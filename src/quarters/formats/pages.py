@@ -20,11 +20,17 @@ _MEAN = 32
 """Packages on a page: at 15,000 of them an index is 5 % larger than in one piece, and a change costs 1/250 of it."""
 
 
+_FORM = 1
+"""Rises when the same packages come to give other pages, so that old and new ones do not get mixed."""
+
+
 class Page(NamedTuple):
     """The packages behind the last name of the page before, up to and with `last`: a share of each index file."""
 
     last: str
     shares: tuple[Share, ...]
+    checksums: tuple[int, ...]
+    """CRC-32 of each share's packed bytes."""
 
 
 class Gap(NamedTuple):
@@ -51,20 +57,25 @@ class _Extent(NamedTuple):
 
 
 class _Table(msgspec.Struct, frozen=True):
-    mean: int
+    form: int
     pages: list[tuple[str, tuple[_Extent, ...]]]
+
+
+def page(last: str, shares: tuple[Share, ...]) -> Page:
+    """A new page that ends with the package `last`."""
+    return Page(last, shares, tuple(zlib.crc32(share.packed) for share in shares))
 
 
 def cut(names: Iterable[str]) -> Iterator[list[str]]:
     """Names, which come in order, page by page."""
-    page: list[str] = []
+    run: list[str] = []
     for name in names:
-        page.append(name)
+        run.append(name)
         if zlib.crc32(name.encode()) % _MEAN == 0:
-            yield page
-            page = []
-    if page:
-        yield page
+            yield run
+            run = []
+    if run:
+        yield run
 
 
 def bound(format: Format, repository: str, pages: Sequence[Page], compression: Compression) -> Index:
@@ -76,11 +87,11 @@ def bound(format: Format, repository: str, pages: Sequence[Page], compression: C
         head, tail = format.enclosure(sum(share.length for share in shares), compression)
         files[file_name] = b"".join(chain((head,), (share.packed for share in shares), (tail,)))
         start = len(head)
-        for share, known in zip(shares, extents, strict=True):
-            size = len(share.packed)
-            known.append(_Extent(start, size, share.length, zlib.crc32(share.packed)))
-            start += size
-    table = _Table(_MEAN, [(page.last, tuple(its)) for page, its in zip(pages, extents, strict=True)])
+        for page, known in zip(pages, extents, strict=True):
+            share, checksum = page.shares[position], page.checksums[position]
+            known.append(_Extent(start, len(share.packed), share.length, checksum))
+            start += len(share.packed)
+    table = _Table(_FORM, [(page.last, tuple(its)) for page, its in zip(pages, extents, strict=True)])
     return Index(files, msgspec.json.encode(table))
 
 
@@ -89,22 +100,22 @@ def whole(
 ) -> dict[str, bytes]:
     """The index files of one architecture from the packages' `PackageFile.index` parts by their names."""
     pages = [
-        Page(names[-1], format.pack([packages[name] for name in names], compression))
+        page(names[-1], format.pack([packages[name] for name in names], compression))
         for names in cut(sorted(packages))
     ]
     return bound(format, repository, pages, compression).files
 
 
 def opened(table: bytes, files: Sequence[bytes]) -> list[Page]:
-    """The pages of an index; those that are damaged have no shares, and one that was cut otherwise has no pages."""
+    """The pages of an index; those that are damaged have no shares, and one in another form has no pages."""
     try:
         read = msgspec.json.decode(table, type=_Table)
     except msgspec.DecodeError:
         return []
-    if read.mean != _MEAN:
+    if read.form != _FORM:
         return []
     views = [memoryview(data) for data in files]
-    return [Page(last, _shares(views, extents)) for last, extents in read.pages]
+    return [_read(views, last, extents) for last, extents in read.pages]
 
 
 def kept(pages: Sequence[Page], names: Collection[str]) -> Iterator[Page | Gap]:
@@ -129,11 +140,11 @@ def kept(pages: Sequence[Page], names: Collection[str]) -> Iterator[Page | Gap]:
         after = run[-1].last
 
 
-def _shares(files: Sequence[memoryview], extents: Sequence[_Extent]) -> tuple[Share, ...]:
+def _read(files: Sequence[memoryview], last: str, extents: Sequence[_Extent]) -> Page:
     shares = []
     for data, extent in zip(files, extents, strict=True):
         packed = data[extent.start : extent.start + extent.size]
         if zlib.crc32(packed) != extent.checksum:
-            return ()
+            return Page(last, (), ())
         shares.append(Share(extent.length, packed))
-    return tuple(shares)
+    return Page(last, tuple(shares), tuple(extent.checksum for extent in extents))

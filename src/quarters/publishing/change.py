@@ -13,11 +13,16 @@ from quarters.storage.snapshots import Entry
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """The difference between two snapshots; what `put` replaces is among `gone` (architecture, name)."""
+    """The difference between two snapshots: `gone` (architecture, name) was listed, and what `put` replaces is in it."""
 
     put: tuple[Entry, ...] = ()
     gone: frozenset[tuple[str, str]] = frozenset()
     additions: tuple[Addition, ...] = ()
+
+    @property
+    def growth(self) -> int:
+        """By how many packages the second snapshot lists more than the first."""
+        return len(self.put) - len(self.gone)
 
     def touches(self, arch: str) -> bool:
         """Whether the index of `arch` is another one afterwards."""

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 
 from quarters.formats import pages
 from quarters.formats.format import Formats
-from quarters.formats.pages import Page
+from quarters.formats.pages import Index
 from quarters.model.repository import Repository
 from quarters.publishing.change import Change
 from quarters.publishing.keys import KeyRing
-from quarters.publishing.paging import Edition, turned
-from quarters.storage import durable
+from quarters.publishing.paging import Base, Edition, turned
+from quarters.storage import durable, repositories
 from quarters.storage.database import Database
 
 _UNFINISHED = ".new-"
@@ -33,8 +33,8 @@ _Fill = Callable[[Connection, Path], None]
 class IndexWriter:
     """Folders `<repository>/<snapshot>-<compression>-<key>/<arch>`; a folder of that name is complete and on the disk.
 
-    They are made from rows, so that losing them costs time only; what a publish does not change is taken over from the
-    index before. The key is part of the name, so that after a change of key the served index is signed anew.
+    They are made from rows, so that losing them costs time only; what is the same in another index that is there is
+    taken over. The key is part of the name, so that after a change of key the served index is signed anew.
     """
 
     def __init__(self, folder: Path, database: Database, formats: Formats, keys: KeyRing) -> None:
@@ -129,23 +129,32 @@ class IndexWriter:
     ) -> None:
         repository = edition.repository
         format = self._formats[repository.format]
-        new = turned(connection, format, edition, self._opened(edition))
+        new = turned(connection, format, edition, self._base(connection, edition))
         index = pages.bound(format, repository.name, list(new), repository.compression)
-        contents = {_TABLE: index.table}
-        for name, data in index.files.items():
-            contents |= {name: data, f"{name}{SIGNATURE}": self._keys.sign(data)}
         # The time is what clients are told; a server that only looks at the file then tells the same.
-        durable.write_all(folder, contents, modified_at)
+        durable.write_all(folder, self._signed(index), modified_at)
 
-    def _opened(self, edition: Edition) -> list[Page]:
-        """The pages of the index that is to change; none if it cannot be read, so that all are made anew."""
+    def _signed(self, index: Index) -> Iterator[tuple[str, bytes]]:
+        yield from index.files.items()
+        yield _TABLE, index.table
+        for name, data in index.files.items():
+            yield f"{name}{SIGNATURE}", self._keys.sign(data)
+
+    def _base(self, connection: Connection, edition: Edition) -> Base | None:
+        """The index to start from: of the nearest snapshot, as that has most in common."""
         repository = edition.repository
+        # What is newer was never committed: the rows do not know what it lists.
+        current = repositories.currents(connection).get(repository.name, 0)
         names = self._formats[repository.format].index_files(repository.name, repository.compression)
-        folder = self._path(repository, edition.number) / edition.arch
-        try:
-            return pages.opened((folder / _TABLE).read_bytes(), [(folder / it).read_bytes() for it in names])
-        except OSError:
-            return []
+        there = [it for it in self._folders(repository.name) if it[0] <= current]
+        for number, folder in sorted(there, key=lambda it: abs(it[0] - edition.number)):
+            arch = folder / edition.arch
+            try:
+                table, *files = [(arch / name).read_bytes() for name in (_TABLE, *names)]
+            except OSError:  # without this architecture, in another compression, or pruned just now
+                continue
+            return Base(number, pages.opened(table, files))
+        return None
 
     def _path(self, repository: Repository, number: int) -> Path:
         name = f"{number}-{repository.compression}-{self._keys.fingerprint[:16]}"

@@ -43,6 +43,7 @@ class Swap:
         self.now = now
         self._kept = kept_indexes
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._tidying: set[asyncio.Task[None]] = set()
 
     def lock(self, repository: str) -> asyncio.Lock:
         """To be held from looking at what a repository lists until it was published."""
@@ -57,12 +58,13 @@ class Swap:
         self, repository: Repository, change: Change, credit: Credit, along: Along | None = None
     ) -> Snapshot:
         """Make and serve the next snapshot; Conflict if another process published meanwhile. The lock must be held."""
-        before, last = await self._database.read(_newest, repository.name)
+        last = await self._database.read(_newest, repository.name)
         now = self.now()
         modified_at = now.replace(microsecond=0)
         if last is not None:
             # pacman ignores an index that is not newer than its own, and HTTP counts whole seconds.
-            modified_at = max(modified_at, last + timedelta(seconds=1))
+            modified_at = max(modified_at, last.modified_at + timedelta(seconds=1))
+        before, packages_before = (last.snapshot.number, last.snapshot.packages) if last else (0, 0)
         await self._index.prepare(repository, before, change, modified_at)
 
         made = Snapshot(
@@ -71,7 +73,7 @@ class Swap:
             created_at=now,
             actor=credit.actor,
             note=credit.note,
-            packages=0,
+            packages=packages_before + change.growth,
         )
 
         def commit(connection: Connection) -> Snapshot:
@@ -81,8 +83,18 @@ class Swap:
 
         snapshot = await self._database.write(commit)
         self._wakeups.notify(Topic.SERVED, Topic.READY, Topic.BUILDS, Topic.EVENTS)
-        await asyncio.to_thread(self._index.prune, repository.name, snapshot.number, self._kept)
+        self._tidy(repository.name, snapshot.number)
         return snapshot
+
+    async def tidied(self) -> None:
+        """Wait until the index files of old snapshots are gone."""
+        await asyncio.gather(*self._tidying)
+
+    def _tidy(self, repository: str, current: int) -> None:
+        # Removing many megabytes takes as long as writing them; nobody has to wait for it.
+        task = asyncio.create_task(asyncio.to_thread(self._index.prune, repository, current, self._kept))
+        self._tidying.add(task)
+        task.add_done_callback(self._tidying.discard)
 
     def _commit(
         self, connection: Connection, made: Snapshot, modified_at: datetime, change: Change
@@ -90,15 +102,14 @@ class Swap:
         name, number, now = made.repository, made.number, made.created_at
         packages.add(connection, change.additions, now)
         repositories.advance(connection, name, number - 1)
-        listed = snapshots.record(connection, name, number, change.put, change.gone)
-        snapshot = msgspec.structs.replace(made, packages=listed)
-        snapshots.add(connection, snapshot, modified_at)
-        data: events.Data = {"snapshot": number, "packages": listed, "actor": made.actor}
+        snapshots.record(connection, name, number, change.put, change.gone)
+        snapshots.add(connection, made, modified_at)
+        data: events.Data = {"snapshot": number, "packages": made.packages, "actor": made.actor}
         events.record(connection, now, "snapshot.published", name, data)
-        return snapshot
+        return made
 
 
-def _newest(connection: Connection, repository: str) -> tuple[int, datetime | None]:
-    """Number and modification time of the served snapshot; 0 for a repository that is only about to be created."""
+def _newest(connection: Connection, repository: str) -> snapshots.Dated | None:
+    """The served snapshot; None for a repository that is only about to be created."""
     number = repositories.currents(connection).get(repository, 0)
-    return number, snapshots.get(connection, repository, number).modified_at if number else None
+    return snapshots.get(connection, repository, number) if number else None

@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from quarters.model.errors import StorageFull
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_SYNCS = 4
+"""Files that are brought to the disk at once: it takes them in one go."""
 
 
 def write(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -22,20 +25,23 @@ def write(path: Path, data: bytes, mode: int = 0o644) -> None:
             os.fsync(file.fileno())
 
 
-def write_all(folder: Path, contents: Mapping[str, bytes], modified_at: datetime) -> None:
-    """Create files of one time and bring them to the disk together; the folder itself still has to be synced."""
+def write_all(folder: Path, contents: Iterable[tuple[str, bytes]], modified_at: datetime) -> None:
+    """Create files of one time and bring them to the disk; the folder itself still has to be synced.
+
+    While one file is on its way to the disk, the content of the next one may be worked out.
+    """
     time = modified_at.timestamp()
-    with full_disk_told(folder / "file"), ExitStack() as stack:
-        files = []
-        for name, data in contents.items():
+    # Files are closed only after the threads that sync them have ended.
+    with full_disk_told(folder / "file"), ExitStack() as stack, ThreadPoolExecutor(_SYNCS) as syncing:
+        synced = []
+        for name, data in contents:
             file = stack.enter_context((folder / name).open("xb"))
             file.write(data)
             file.flush()
             os.utime(file.fileno(), (time, time))
-            files.append(file)
-        # Last of all: what the first one brings to the disk the others do not have to.
-        for file in files:
-            os.fsync(file.fileno())
+            synced.append(syncing.submit(os.fsync, file.fileno()))
+        for it in synced:
+            it.result()
 
 
 def sync(path: Path) -> None:

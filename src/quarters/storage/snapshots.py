@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from quarters.model.errors import NotFound
 from quarters.model.repository import Snapshot
@@ -89,17 +89,27 @@ def stretch(
     return {row.name: row.sha256 for row in connection.execute(query)}
 
 
+def differing(connection: Connection, repository: str, one: int, other: int, arch: str) -> set[str]:
+    """Names under which two snapshots may list something else for `arch`; at least all those under which they do."""
+    if one == other:
+        return set()
+    first, last = min(one, other) + 1, max(one, other)
+    query = select(entries.c.name).where(
+        entries.c.repository == repository,
+        entries.c.arch == arch,
+        or_(entries.c.since.between(first, last), entries.c.until.between(first, last)),
+    )
+    return set(connection.execute(query).scalars())
+
+
 def record(
     connection: Connection,
     repository: str,
     number: int,
     put: Iterable[Entry],
     gone: Collection[tuple[str, str]],
-) -> int:
-    """List `put` and no longer `gone` (architecture, name) from the snapshot `number` on; returns how many are listed.
-
-    What `put` replaces has to be among `gone`.
-    """
+) -> None:
+    """List `put` and no longer `gone` (architecture, name) from the snapshot `number` on; what is replaced is in `gone`."""
     for arch in sorted({arch for arch, _ in gone}):
         names = sorted(name for its, name in gone if its == arch)
         for start in range(0, len(names), _AT_ONCE):
@@ -116,10 +126,6 @@ def record(
     rows = [{"repository": repository, "since": number, **entry._asdict()} for entry in put]
     if rows:
         connection.execute(insert(entries), rows)
-    query = select(func.count()).select_from(entries)
-    return connection.execute(
-        query.where(entries.c.repository == repository, entries.c.until.is_(None))
-    ).scalar_one()
 
 
 def _snapshot(row: Any) -> Snapshot:
