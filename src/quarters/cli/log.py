@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from quarters.cli.connection import connect
+from quarters.cli.terminal import harmless
 from quarters.model.build import SATISFIED
 from quarters.protocol.streams import LogEnd
 
@@ -28,7 +29,10 @@ async def log(
     """Show what a build printed, also while it runs."""
     async with connect() as client:
         if not follow:
-            sys.stdout.buffer.write(await client.builds.log(build, attempt=attempt))
+            printed = await client.builds.log(build, attempt=attempt)
+            if sys.stdout.isatty():
+                printed = harmless(printed.decode(errors="replace")).encode()
+            sys.stdout.buffer.write(printed)
             return 0
         shown = None
         async for part in client.builds.follow_log(build, attempt=attempt):
@@ -37,6 +41,6 @@ async def log(
             if shown not in (None, part.attempt):
                 print(f"--- attempt {part.attempt} ---")
             shown = part.attempt
-            sys.stdout.write(part.text)
+            sys.stdout.write(harmless(part.text) if sys.stdout.isatty() else part.text)
             sys.stdout.flush()
     return 1

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from quarters.cli.terminal import harmless
 from quarters.model.build import State
 
 Json = Annotated[
@@ -53,7 +54,7 @@ def show(thing: object) -> None:
 
 def say(text: str = "") -> None:
     """Print a line for people."""
-    print(text, flush=True)
+    print(harmless(text), flush=True)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
@@ -84,7 +85,7 @@ def _print(grid: Table) -> None:
     with out.capture() as capture:
         out.print(grid)
     # rich fills cells up to their width; a pipe is better off without trailing blanks.
-    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    print(harmless("\n".join(line.rstrip() for line in capture.get().splitlines())))
 
 
 def state(value: State) -> Text:

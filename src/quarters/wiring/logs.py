@@ -16,7 +16,9 @@ def configure(*, quiet: bool = False) -> None:
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if people else "iso", utc=not people),
     ]
     if people:
-        processors.append(structlog.dev.ConsoleRenderer(pad_event_to=0))
+        # Not its own tracebacks, which show every local variable: some of those are tokens.
+        plain = structlog.dev.plain_traceback
+        processors.append(structlog.dev.ConsoleRenderer(pad_event_to=0, exception_formatter=plain))
     else:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     level = logging.WARNING if quiet else logging.INFO

@@ -6,8 +6,8 @@ from quarters.formats.pacman.version import compare
 from quarters.model.errors import Invalid
 from quarters.model.recipe import Dependency, Provision
 
-_NAME = re.compile(r"[^\s<>=/]+")
-_VERSION = re.compile(r"[^\s<>=/]+")
+_NAME = re.compile(r"[^\s<>=/\x00-\x1f\x7f-\x9f]+")
+_VERSION = _NAME
 # libalpm looks for "<" first, then ">", then "=" (alpm_dep_from_string in deps.c).
 _OPERATOR = re.compile(r"^([^<]*)(<=?)(.*)$|^([^>]*)(>=?)(.*)$|^([^=]*)(=)(.*)$", re.DOTALL)
 

@@ -10,8 +10,8 @@ from quarters.model.names import arch_name, package_name
 from quarters.model.recipe import Need, NeedKind, Offer, Output, Recipe
 
 _KINDS = {kind.value: kind for kind in NeedKind}
-_PKGVER = re.compile(r"[^\s/:]+")  # makepkg refuses "-" too, but recipes with one are out there
-_PKGREL = re.compile(r"[^\s/:-]+")
+_PKGVER = re.compile(r"[!-.0-9;-~]+")  # makepkg refuses "-" too, but recipes with one are out there
+_PKGREL = re.compile(r"[!-,.0-9;-~]+")
 
 
 class _Value(msgspec.Struct, frozen=True, gc=False):

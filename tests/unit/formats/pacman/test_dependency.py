@@ -33,7 +33,21 @@ def test_a_dependency_is_written_as_it_was_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "=1", ">=1", "name>=", "name=", "two words", "name >= 1", "a==1", "a=>1"]
+    "text",
+    [
+        "",
+        " ",
+        "=1",
+        ">=1",
+        "name>=",
+        "name=",
+        "two words",
+        "name >= 1",
+        "a==1",
+        "a=>1",
+        "a\x1b[2J",
+        "a=1\x9b",
+    ],
 )
 def test_what_is_no_dependency_is_refused(text: str) -> None:
     with pytest.raises(Invalid):

@@ -136,6 +136,11 @@ def test_unknown_keys_comments_and_odd_indentation_are_tolerated() -> None:
         ("\tpkgrel = 1\n", "", "The .SRCINFO has no `pkgrel = …` line."),
         ("\tarch = x86_64\n", "", "The .SRCINFO has no `arch = …` line."),
         ("pkgver = 1.0", "pkgver = ../1.0", "Line 2 of the .SRCINFO: '../1.0' is not a valid pkgver."),
+        (
+            "pkgver = 1.0",
+            "pkgver = 1\x1b[2J",
+            "Line 2 of the .SRCINFO: '1\\x1b[2J' is not a valid pkgver.",
+        ),
         ("pkgver = 1.0", "pkgver = 1 0", "Line 2 of the .SRCINFO: '1 0' is not a valid pkgver."),
         ("pkgrel = 1", "pkgrel = 1-2", "Line 3 of the .SRCINFO: '1-2' is not a valid pkgrel."),
         ("pkgrel = 1", "pkgrel = 1\nepoch = x", "Line 4 of the .SRCINFO: 'x' is not a valid epoch."),
