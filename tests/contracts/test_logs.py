@@ -60,3 +60,12 @@ async def test_every_attempt_has_a_log_of_its_own(farm: Farm) -> None:
 def test_a_log_that_was_never_written_is_empty(tmp_path: Path) -> None:
     logs = LogFiles(tmp_path)
     assert (logs.size(1, 1), logs.read(1, 1, 0, 10)) == (0, b"")
+
+
+async def test_a_builder_that_sends_without_end_is_stopped_at_the_limit(farm: Farm) -> None:
+    one = key(await farm.claimed())
+    end = farm.settings.log_limit
+    for offset in (end, 2**62):
+        with pytest.raises(Invalid, match="A log has at most"):
+            await farm.leases.append_log(one, offset, b"one")
+    await farm.leases.append_log(one, end - 3, b"one")

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import Connection
 
 from quarters.model.builder import Builder, BuilderState
-from quarters.model.errors import LeaseLost, QuartersError
+from quarters.model.errors import Invalid, LeaseLost, QuartersError
 from quarters.protocol.builds import (
     ArtifactDigest,
     Assignment,
@@ -91,6 +91,8 @@ class Leases:
     async def append_log(self, key: LeaseKey, offset: int, data: bytes) -> Received:
         """Add to the log of an attempt at `offset`; the reply says from where to go on."""
         await self._standing(key)
+        if offset + len(data) > self._settings.log_limit:
+            raise Invalid(f"A log has at most {self._settings.log_limit} bytes.")
         size = await self._intake.append_log(key, offset, data)
         self._wakeups.notify(Topic.log(key.build))
         return Received(size)

@@ -12,6 +12,8 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """How long a builder's request for work may wait at most."""
     builder_alive: float = 90.0
     """How long after its last word a builder counts as there; longer than `claim_wait`."""
+    log_limit: int = 256 << 20
+    """Bytes of log that an attempt may send; builders end builds that print more than they themselves allow."""
     upstream_refresh: float = 900.0
     """Between two looks at an upstream's database."""
     upstream_timeout: float = 60.0
