@@ -18,11 +18,14 @@ from quarters.model.build import Build, Cause, State
 from quarters.model.recipe import Output, Recipe
 from quarters.protocol.resources import NewRepository
 from quarters.publishing.deliveries import Deliveries
+from quarters.publishing.history import History
 from quarters.publishing.index import IndexWriter
 from quarters.publishing.intake import Intake
 from quarters.publishing.keys import KeyRing
+from quarters.publishing.promotions import Promotions
 from quarters.publishing.publisher import Publisher
 from quarters.publishing.repositories import Repositories
+from quarters.publishing.retention import Retention
 from quarters.publishing.settings import PublishingSettings
 from quarters.publishing.shelf import Shelf
 from quarters.publishing.swap import Swap
@@ -117,9 +120,12 @@ class Press:
         self.keys.ensure()
         self.index = IndexWriter(self.folder / "index", database, formats, self.keys)
         self.swap = Swap(database, wakeups, self.index, self.clock)
-        intake = Intake(self.files, self.keys, formats)
+        intake = Intake(database, self.files, self.keys, formats)
         self.deliveries = Deliveries(database, wakeups, self.incoming, intake, self.swap, self.settings)
         self.publisher = Publisher(database, intake, self.swap)
+        self.history = History(database, wakeups, self.clock)
+        self.promotions = Promotions(database, self.swap, formats)
+        self.retention = Retention(database, wakeups, self.files, self.swap, self.settings, self.clock)
         self.repositories = Repositories(database, wakeups, self.swap, self.index, self.keys, formats)
         self.shelf = Shelf(database, self.files, self.index, self.keys, formats)
 

@@ -64,7 +64,7 @@ async def test_all_that_is_ready_becomes_visible_in_one_snapshot(press: Press) -
         await press.delivered(recipe(name), package(name))
     await press.deliveries.publish_ready()
     assert set(await press.listed()) == {"one", "two", "three"}
-    snapshots = (await press.repositories.snapshots("own", 10, None)).items
+    snapshots = (await press.history.list("own", 10, None)).items
     assert [it.number for it in snapshots] == [2, 1]
     assert snapshots[0].note == "one 1.0-1, two 1.0-1, three 1.0-1"
 
@@ -199,7 +199,7 @@ async def test_the_very_same_file_again_succeeds_without_a_snapshot(press: Press
     await press.published(recipe("greet"), package("greet"))
     again = await press.published(recipe("greet"), package("greet"))
     assert again.state is State.SUCCEEDED
-    assert len((await press.repositories.snapshots("own", 10, None)).items) == 2
+    assert len((await press.history.list("own", 10, None)).items) == 2
 
 
 async def test_a_lost_upload_fails_its_build_only(press: Press) -> None:

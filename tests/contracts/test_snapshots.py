@@ -9,7 +9,7 @@ import pytest
 
 from quarters.formats.pacman import Pacman
 from quarters.model.errors import Conflict, Invalid, NotFound, PublishRejected
-from quarters.protocol.resources import Promotion
+from quarters.protocol.snapshots import Promotion
 from quarters.storage import repositories, snapshots
 from quarters.storage.database import Database
 from quarters.storage.schema import packages
@@ -38,7 +38,7 @@ async def modified(press: Press) -> datetime:
 async def test_every_publish_makes_the_next_number(press: Press) -> None:
     await press.upload(package("one"))
     await press.upload(package("two"))
-    found = (await press.repositories.snapshots("own", 10, None)).items
+    found = (await press.history.list("own", 10, None)).items
     assert [(it.number, it.packages, it.actor) for it in found] == [
         (3, 2, "anna"),
         (2, 1, "anna"),
@@ -49,8 +49,8 @@ async def test_every_publish_makes_the_next_number(press: Press) -> None:
 
 async def test_snapshots_are_listed_in_pages_newest_first(press: Press) -> None:
     await press.upload(package("one"))
-    first = await press.repositories.snapshots("own", 1, None)
-    rest = await press.repositories.snapshots("own", 1, first.cursor)
+    first = await press.history.list("own", 1, None)
+    rest = await press.history.list("own", 1, first.cursor)
     assert [it.number for it in (*first.items, *rest.items)] == [2, 1]
     assert rest.cursor is None
 
@@ -110,6 +110,7 @@ async def test_every_earlier_snapshot_can_still_be_read(press: Press) -> None:
 async def test_only_the_newest_index_files_stay_on_the_disk(press: Press) -> None:
     for version in ("1-1", "2-1", "3-1", "4-1"):
         await press.upload(package("greet", version))
+    await press.swap.tidied()
     kept = sorted(it.name.partition("-")[0] for it in (press.folder / "index" / "own").iterdir())
     assert kept == ["3", "4", "5"]
 
@@ -160,7 +161,9 @@ async def test_a_promotion_lists_the_same_files_elsewhere(press: Press) -> None:
     made = package("greet")
     await press.upload(made)
     await press.upload(package("extra"))
-    snapshot = await press.publisher.promote("own", Promotion(target="final", packages=("greet",)), "anna")
+    promoted = await press.promotions.promote("own", Promotion(target="final", packages=("greet",)), "anna")
+    snapshot = promoted.snapshot
+    assert snapshot is not None
     assert (snapshot.repository, snapshot.number, snapshot.packages) == ("final", 2, 1)
     assert await press.listed("final") == {"greet": "1.0-1"}
     here, there = [
@@ -173,13 +176,13 @@ async def test_a_promotion_lists_the_same_files_elsewhere(press: Press) -> None:
 async def test_a_promotion_of_everything_takes_what_is_new(press: Press) -> None:
     await press.repository("final")
     await press.upload(package("greet"))
-    await press.publisher.promote("own", Promotion(target="final"), "anna")
+    await press.promotions.promote("own", Promotion(target="final"), "anna")
     await press.upload(package("greet", "2.0-1"))
     await press.upload(package("texts", arch="any"))
-    await press.publisher.promote("own", Promotion(target="final"), "anna")
+    await press.promotions.promote("own", Promotion(target="final"), "anna")
     assert await press.listed("final") == {"greet": "2.0-1", "texts": "1.0-1"}
     with pytest.raises(Conflict, match="has all of this already"):
-        await press.publisher.promote("own", Promotion(target="final"), "anna")
+        await press.promotions.promote("own", Promotion(target="final"), "anna")
 
 
 async def test_a_promotion_is_checked_like_any_publish(press: Press) -> None:
@@ -187,11 +190,11 @@ async def test_a_promotion_is_checked_like_any_publish(press: Press) -> None:
     await press.upload(package("greet", "1.0-1"))
     await press.upload(package("greet", "2.0-1"), "final")
     with pytest.raises(PublishRejected, match="older than the published"):
-        await press.publisher.promote("own", Promotion(target="final"), "anna")
+        await press.promotions.promote("own", Promotion(target="final"), "anna")
     with pytest.raises(NotFound, match="own lists no nothing"):
-        await press.publisher.promote("own", Promotion(target="final", packages=("nothing",)), "anna")
+        await press.promotions.promote("own", Promotion(target="final", packages=("nothing",)), "anna")
     with pytest.raises(Invalid, match="into itself"):
-        await press.publisher.promote("own", Promotion(target="own"), "anna")
+        await press.promotions.promote("own", Promotion(target="own"), "anna")
 
 
 async def test_publishes_at_the_same_moment_come_one_after_another(press: Press) -> None:

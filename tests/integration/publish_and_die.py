@@ -72,7 +72,7 @@ async def _look(folder: Path) -> None:
         "then": sorted(await press.listed()),
         "ended": (await press.build(2)).state,
         "unfinished": sorted(str(it) for it in folder.rglob(".new-*")),
-        "snapshots": [it.number for it in (await press.repositories.snapshots("own", 10, None)).items],
+        "snapshots": [it.number for it in (await press.history.list("own", 10, None)).items],
     }
     sys.stdout.write(json.dumps(report) + "\n")
     sys.stdout.flush()

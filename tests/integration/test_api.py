@@ -29,7 +29,8 @@ from quarters.model.errors import (
 from quarters.model.token import Scope
 from quarters.protocol.builds import LEASE_HEADER, ArtifactDigest, ClaimRequest, Finish, Heartbeat, LeaseKey
 from quarters.protocol.client import Client
-from quarters.protocol.resources import BuildFilter, BuildRequest, NewRepository, NewToken, Promotion
+from quarters.protocol.resources import BuildFilter, BuildRequest, NewRepository, NewToken
+from quarters.protocol.snapshots import Promotion
 from quarters.protocol.streams import LogEnd, LogText
 from quarters.server import run
 from quarters.server.app import create_app
@@ -63,18 +64,18 @@ async def test_a_repository_is_created_shown_listed_and_deleted(server: Running)
 async def test_an_uploaded_package_is_listed_promoted_rolled_back_and_removed(
     server: Running, tmp_path: Path
 ) -> None:
-    own = server.admin.repositories
+    own, snapshots = server.admin.repositories, server.admin.snapshots
     view = await own.publish("own", written(tmp_path, "libstdc++", "1:2.0+r3-1"))
     assert (view.name, view.version) == ("libstdc++", "1:2.0+r3-1")
     assert (await own.package("own", "x86_64", "libstdc++")).sha256 == view.sha256
     assert [it.name for it in (await own.packages("own", query="std")).items] == ["libstdc++"]
     await own.create(NewRepository(name="stable"))
-    await own.promote("own", Promotion(target="stable"))
+    await snapshots.promote("own", Promotion(target="stable"))
     assert (await own.package("stable", "x86_64", "libstdc++")).sha256 == view.sha256
     await own.remove("own", "x86_64", "libstdc++")
     assert (await own.packages("own")).items == ()
-    assert (await own.rollback("own", view.snapshot)).packages == 1
-    numbers = [it.number for it in (await own.snapshots("own")).items]
+    assert (await snapshots.rollback("own", view.snapshot)).packages == 1
+    numbers = [it.number for it in (await snapshots.list("own")).items]
     assert numbers == sorted(numbers, reverse=True)
 
 

@@ -20,6 +20,9 @@ Json = Annotated[
 ]
 Repo = Annotated[str | None, Parameter(name="--repo", help="Repository; may be left out if there is one.")]
 Arch = Annotated[str | None, Parameter(name="--arch", help="Architecture, as pacman names it.")]
+DryRun = Annotated[
+    bool, Parameter(name="--dry-run", negative=(), show_default=False, help="Only say what would be done.")
+]
 Yes = Annotated[bool, Parameter(name="--yes", negative=(), show_default=False, help="Do not ask.")]
 
 STYLES = {

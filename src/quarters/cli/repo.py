@@ -1,22 +1,31 @@
 """`quarters repo`: repositories, and what is in them."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from quarters.cli import output
+from quarters.cli import output, repo_packages, repo_snapshots, repo_upkeep
 from quarters.cli.connection import connect, everything
-from quarters.cli.output import Arch, Json, Yes
+from quarters.cli.output import Json, Yes
 from quarters.model.errors import Invalid
-from quarters.model.repository import Network, Snapshot, Upstream
-from quarters.protocol.resources import NewRepository, Promotion, RepositoryView
-
-if TYPE_CHECKING:
-    from quarters.protocol.client import Client
+from quarters.model.repository import Network, Upstream
+from quarters.protocol.resources import NewRepository, RepositoryChange, RepositoryView
 
 app = App(name="repo")
+
+KeepVersions = Annotated[
+    int,
+    Parameter(
+        help="Keep snapshots that list one of this many newest versions of a package; 0: no such rule."
+    ),
+]
+KeepDays = Annotated[
+    int,
+    Parameter(
+        help="Keep snapshots for so many days after the next one; 0: no such rule. Without a rule all are."
+    ),
+]
 
 
 @Parameter(name="*")
@@ -40,6 +49,8 @@ class Policy:
         Parameter(help="When builds may reach the network: while sources are fetched, always, or never."),
     ] = Network.SOURCES
     timeout: Annotated[int, Parameter(help="Seconds that a build may take at most.")] = 3600
+    keep_versions: KeepVersions = 0
+    keep_days: KeepDays = 0
 
 
 @app.command
@@ -54,6 +65,8 @@ async def create(name: str, /, *, policy: Policy | None = None, json: Json = Fal
         network=chosen.network,
         timeout=chosen.timeout,
         upstreams=tuple(map(_upstream, chosen.upstream)),
+        keep_versions=chosen.keep_versions,
+        keep_days=chosen.keep_days,
     )
     async with connect() as client:
         made = await client.repositories.create(new)
@@ -103,108 +116,19 @@ async def show(name: str, /, *, json: Json = False) -> None:
 
 
 @app.command
-async def packages(
+async def keep(
     name: str,
     /,
     *,
-    arch: Arch = None,
-    query: Annotated[str | None, Parameter(help="Part of the package's name.")] = None,
+    versions: KeepVersions | None = None,
+    days: KeepDays | None = None,
     json: Json = False,
 ) -> None:
-    """List the packages in a repository."""
+    """Change how many snapshots of a repository are kept; pinned ones always are."""
     async with connect() as client:
-        found = await everything(
-            lambda cursor: client.repositories.packages(name, arch=arch, query=query, cursor=cursor)
-        )
-    if json:
-        return output.show(found)
-    return output.table(
-        ("PACKAGE", "VERSION", "ARCH", ">SIZE", "ADDED", ">BUILD", "PACKAGER"),
-        (
-            (
-                it.name,
-                it.version,
-                it.arch,
-                output.size(it.size),
-                output.ago(it.added_at),
-                it.build,
-                it.packager,
-            )
-            for it in found
-        ),
-        empty=f"{name} has no such package." if arch or query else f"{name} is empty.",
-    )
-
-
-@app.command
-async def publish(name: str, /, *files: Path, json: Json = False) -> None:
-    """Upload package files; clients can install them at once."""
-    if not files:
-        raise Invalid("Name at least one package file.")
-    for file in files:
-        if not file.is_file():
-            raise Invalid(f"{file} is not a file.")
-    async with connect() as client:
-        added = [await client.repositories.publish(name, file) for file in files]
-    if json:
-        return output.show(added)
-    for it in added:
-        output.say(f"{it.name} {it.version} ({it.arch}) is published in {it.repository}.")
-    return None
-
-
-@app.command
-async def remove(
-    name: str, /, *packages: str, arch: Arch = None, yes: Yes = False, json: Json = False
-) -> None:
-    """Take packages out of the index; older snapshots keep them."""
-    if not packages:
-        raise Invalid("Name at least one package to remove.")
-    async with connect() as client:
-        arches = (arch,) if arch else (await client.repositories.show(name)).arches
-        places = [
-            (place, package) for package in packages for place in await _arches(client, name, package, arches)
-        ]
-        if not output.confirmed(f"Remove {', '.join(packages)} from {name}?", yes=yes):
-            return None
-        made = [await client.repositories.remove(name, place, package) for place, package in places]
-    return output.show(made) if json else _tell(made)
-
-
-@app.command
-async def snapshots(
-    name: str, /, *, limit: Annotated[int, Parameter(help="How many to list.")] = 20, json: Json = False
-) -> None:
-    """List what a repository held at each publish, the newest first."""
-    async with connect() as client:
-        found = await everything(
-            lambda cursor: client.repositories.snapshots(name, limit=limit, cursor=cursor), limit
-        )
-    if json:
-        return output.show(found)
-    return output.table(
-        (">SNAPSHOT", "MADE", ">PACKAGES", "BY", "NOTE"),
-        ((it.number, output.ago(it.created_at), it.packages, it.actor, it.note) for it in found),
-        empty=f"Nothing was published in {name} yet.",
-    )
-
-
-@app.command
-async def rollback(name: str, snapshot: int, /, *, yes: Yes = False, json: Json = False) -> None:
-    """Serve again what a snapshot held; this makes a new snapshot."""
-    if not output.confirmed(f"Let {name} hold again what snapshot {snapshot} held?", yes=yes):
-        return None
-    async with connect() as client:
-        made = await client.repositories.rollback(name, snapshot)
-    return output.show(made) if json else _tell([made])
-
-
-@app.command
-async def promote(name: str, target: str, /, *packages: str, arch: Arch = None, json: Json = False) -> None:
-    """List packages of one repository in another one too; all of them where none is named."""
-    async with connect() as client:
-        made = await client.repositories.promote(name, Promotion(target=target, packages=packages, arch=arch))
-    return output.show(made) if json else _tell([made])
+        change = RepositoryChange(keep_versions=versions, keep_days=days)
+        it = await client.repositories.change(name, change)
+    return output.show(it) if json else output.facts([("Repository", it.name), ("Kept", _kept(it))])
 
 
 @app.command
@@ -217,6 +141,18 @@ async def delete(name: str, /, *, yes: Yes = False) -> None:
     output.say(f"Repository {name} is deleted.")
 
 
+app.command(repo_packages.packages)
+app.command(repo_packages.publish)
+app.command(repo_packages.remove)
+app.command(repo_packages.promote)
+app.command(repo_snapshots.snapshots)
+app.command(repo_snapshots.diff)
+app.command(repo_snapshots.pin)
+app.command(repo_snapshots.unpin)
+app.command(repo_snapshots.rollback)
+app.command(repo_upkeep.clean)
+
+
 def pacman_conf(name: str, url: str) -> str:
     """The lines for pacman.conf(5) that make a machine install from the repository."""
     return f"[{name}]\nSigLevel = Required DatabaseRequired\nServer = {url}/repo/$repo/$arch"
@@ -227,14 +163,6 @@ def _upstream(text: str) -> Upstream:
     if not (name and equals and server):
         raise Invalid(f"{text!r} is not NAME=SERVER, such as core=https://mirror.example/$repo/os/$arch.")
     return Upstream(name, server)
-
-
-async def _arches(client: "Client", name: str, package: str, arches: tuple[str, ...]) -> list[str]:
-    """Those of `arches` that list the package; NotFound if none does."""
-    found = await everything(lambda cursor: client.repositories.packages(name, query=package, cursor=cursor))
-    listed = {it.arch for it in found if it.name == package}
-    # An `any` package is in the index of every architecture.
-    return [arch for arch in arches if arch in listed or "any" in listed] or list(arches[:1])
 
 
 def _facts(it: RepositoryView) -> list[tuple[str, object]]:
@@ -250,11 +178,12 @@ def _facts(it: RepositoryView) -> list[tuple[str, object]]:
         ("Checks", it.checks),
         ("Network", it.network.value),
         ("Time limit", output.duration(it.timeout)),
+        ("Kept", _kept(it)),
         ("Upstreams", tuple(upstream.name for upstream in it.upstreams)),
     ]
 
 
-def _tell(made: list[Snapshot]) -> None:
-    for it in made:
-        what = f": {it.note}" if it.note else ""
-        output.say(f"{it.repository} is now at snapshot {it.number} with {it.packages} packages{what}.")
+def _kept(it: RepositoryView) -> str:
+    rules = [f"{it.keep_versions} newest versions"] if it.keep_versions else []
+    rules += [f"{it.keep_days} days"] if it.keep_days else []
+    return f"{' and '.join(rules)}, and pinned snapshots" if rules else "all snapshots"

@@ -89,20 +89,6 @@ class PackageView(msgspec.Struct, frozen=True, kw_only=True):
     build: int | None = None
 
 
-class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Serve the content of an earlier snapshot again, as a new one."""
-
-    snapshot: int
-
-
-class Promotion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """List packages of this repository in another one as well; `packages` are package names, empty for all."""
-
-    target: str
-    packages: tuple[str, ...] = ()
-    arch: str | None = None
-
-
 class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A source to add: `location` is what its kind takes (for `tree` anything `git clone` takes)."""
 

@@ -1,19 +1,19 @@
-"""What people do to a repository's content: upload, remove, roll back, promote; each is one snapshot."""
+"""What people do to a repository's content: upload, remove, roll back; each is one snapshot."""
 
 import asyncio
-from collections.abc import Collection
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from quarters.model.errors import Conflict, Invalid, NotFound
+from quarters.model.errors import Conflict
 from quarters.model.repository import Repository, Snapshot
-from quarters.protocol.resources import PackageView, Promotion
+from quarters.model.selector import Selector
+from quarters.protocol.resources import PackageView
 from quarters.publishing.change import Change, Gathering, between
 from quarters.publishing.intake import Intake
 from quarters.publishing.repositories import view_of
 from quarters.publishing.swap import Credit, Swap
-from quarters.storage import packages, repositories, snapshots
+from quarters.storage import history, packages, repositories, snapshots
 from quarters.storage.database import Database
 
 
@@ -54,27 +54,12 @@ class Publisher:
             change = Change(gone=frozenset({(arch, name)}))
             return await self._swap.publish(found, change, Credit(actor, f"removal of {name} for {arch}"))
 
-    async def rollback(self, repository: str, number: int, actor: str) -> Snapshot:
-        """Serve again what the snapshot `number` listed, as a new snapshot; NotFound, Conflict if it is the served one."""
+    async def rollback(self, repository: str, which: Selector, actor: str) -> Snapshot:
+        """Serve again what a snapshot listed, as a new snapshot; NotFound, Conflict if it is the served one."""
         async with self._swap.lock(repository):
+            number = await self._database.read(history.number, repository, which)
             found, change = await self._database.read(_way_back, repository, number)
             return await self._swap.publish(found, change, Credit(actor, f"rollback to {number}"))
-
-    async def promote(self, repository: str, promotion: Promotion, actor: str) -> Snapshot:
-        """List packages of `repository` in another one too; no file is copied. PublishRejected where a check says no."""
-        target = promotion.target
-        if target == repository:
-            raise Invalid("A repository cannot be promoted into itself.")
-        async with self._swap.lock(target):
-            found, wanted = await self._database.read(_wanted, repository, promotion)
-            listed = await self._database.read(packages.standing, target, {it.file.name for it in wanted})
-            gathering = Gathering(found, listed, self._intake.formats[found.format])
-            for it in wanted:
-                gathering.list(it)
-            change = gathering.change([])
-            if not change.put:
-                raise Conflict(f"{target} has all of this already.")
-            return await self._swap.publish(found, change, Credit(actor, f"promotion from {repository}"))
 
 
 def _way_back(connection: Connection, name: str, number: int) -> tuple[Repository, Change]:
@@ -85,22 +70,3 @@ def _way_back(connection: Connection, name: str, number: int) -> tuple[Repositor
     snapshots.get(connection, name, number)
     wanted = [it for it in snapshots.content(connection, name, number) if it.arch in repository.arches]
     return repository, between(snapshots.content(connection, name, current), wanted)
-
-
-def _wanted(
-    connection: Connection, name: str, promotion: Promotion
-) -> tuple[Repository, list[packages.Listed]]:
-    """The repository to promote into, and what is to be listed there."""
-    source = repositories.get(connection, name)
-    target = repositories.get(connection, promotion.target)
-    if source.format != target.format:
-        raise Invalid(f"{name} is a {source.format} repository, {target.name} a {target.format} one.")
-    arches: Collection[str] = target.arches if promotion.arch is None else {promotion.arch}
-    found = [
-        it
-        for it in packages.listed(connection, name)
-        if it.arch in arches and (not promotion.packages or it.file.name in promotion.packages)
-    ]
-    if missing := sorted(set(promotion.packages).difference(it.file.name for it in found)):
-        raise NotFound(f"{name} lists no {', '.join(missing)} for {', '.join(sorted(arches))}.")
-    return target, found

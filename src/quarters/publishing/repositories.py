@@ -120,16 +120,6 @@ class Repositories:
         """One package of the served snapshot, or NotFound."""
         return view_of(name, await self._database.read(packages.get, name, arch, pkgname))
 
-    async def snapshots(self, name: str, limit: int, cursor: str | None) -> Page[Snapshot]:
-        """Snapshots, newest first."""
-        before = None if cursor is None else cursors.decode(cursor, int, 0)
-
-        def read(connection: Connection) -> list[Snapshot]:
-            repositories.get(connection, name)
-            return snapshots.listed(connection, name, before=before, limit=limit + 1)
-
-        return cursors.page(await self._database.read(read), limit, lambda snapshot: snapshot.number)
-
     def _view(self, repository: Repository, snapshot: Snapshot | None) -> RepositoryView:
         return RepositoryView(
             **msgspec.structs.asdict(repository), snapshot=snapshot, key=self._keys.fingerprint
@@ -147,6 +137,8 @@ class Repositories:
                 raise Invalid("Packages for any architecture are listed in each; `any` is none itself.")
         if repository.timeout <= 0:
             raise Invalid("The time limit of a build has to be above 0 seconds.")
+        if repository.keep_versions < 0 or repository.keep_days < 0:
+            raise Invalid("How many versions and days to keep cannot be below 0; 0 is no rule.")
         names = [plain_name(upstream.name, "repository") for upstream in repository.upstreams]
         if len({repository.name, *names}) <= len(names):
             raise Invalid("An upstream needs a name of its own: pacman tells repositories apart by it.")

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quarters.formats.format import Formats
+from quarters.publishing.history import History
 from quarters.publishing.keys import KeyRing
+from quarters.publishing.promotions import Promotions
 from quarters.publishing.publisher import Publisher
 from quarters.publishing.repositories import Repositories
+from quarters.publishing.retention import Retention
 from quarters.publishing.shelf import Shelf
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
@@ -31,6 +34,9 @@ class Services:
     keys: KeyRing
     repositories: Repositories
     publisher: Publisher
+    history: History
+    promotions: Promotions
+    retention: Retention
     shelf: Shelf
     sources: SourceSync
     requests: Requests

@@ -20,6 +20,12 @@ def spare(connection: Connection, sha256: str) -> None:
     connection.execute(delete(garbage).where(garbage.c.sha256 == sha256))
 
 
+def marked(connection: Connection, sha256: str) -> bool:
+    """Whether a file is marked."""
+    query = select(garbage.c.sha256).where(garbage.c.sha256 == sha256)
+    return connection.execute(query).first() is not None
+
+
 def mark(connection: Connection, sha256s: Collection[str], now: datetime) -> int:
     """Mark those of `sha256s` that nothing wants and that are not marked yet; returns how many."""
     fresh = sorted(set(sha256s).difference(wanted(connection, sha256s), _marked(connection, sha256s)))

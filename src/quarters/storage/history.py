@@ -69,7 +69,7 @@ def stays(connection: Connection, repository: str) -> Iterator[Stay]:
         .where(entries.c.repository == repository)
         .order_by(entries.c.arch, entries.c.name, entries.c.since.desc())
     )
-    for row in connection.execution_options(yield_per=_AT_ONCE).execute(query):
+    for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)):
         yield Stay(*row)
 
 

@@ -1,6 +1,7 @@
 """Package files by content: each is kept once under its sha256, however many repositories and snapshots list it."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 from tempfile import mkstemp
@@ -9,6 +10,7 @@ from quarters.storage import durable
 
 _UNFINISHED = ".new-"
 _MODE = 0o444
+_NAME = re.compile("[0-9a-f]{64}")
 
 
 class PackageFiles:
@@ -37,6 +39,33 @@ class PackageFiles:
                 self._place(source, target)
             # Also where it was there: whoever put it there may have been killed before this.
             durable.sync(target.parent)
+
+    def remove(self, sha256: str) -> int:
+        """Remove a file if it is there; returns the bytes that this frees. Only within `garbage.remove`."""
+        path = self.path(sha256)
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return 0
+        return size
+
+    def folders(self) -> list[str]:
+        """The subfolders that there are."""
+        try:
+            return sorted(it.name for it in self._folder.iterdir() if it.is_dir())
+        except FileNotFoundError:
+            return []
+
+    def within(self, folder: str) -> list[str]:
+        """The sha256 of each file in a subfolder; whatever has another name is none of these."""
+        names = (it.name for it in (self._folder / folder).iterdir())
+        return sorted(name for name in names if name[:2] == folder and _NAME.fullmatch(name))
+
+    def strange(self, folder: str) -> list[Path]:
+        """What is in a subfolder and is no file of this store, or one that is still being written."""
+        files = set(self.within(folder))
+        return sorted(it for it in (self._folder / folder).iterdir() if it.name not in files)
 
     def sweep(self) -> None:
         """Remove what a killed process left unfinished."""

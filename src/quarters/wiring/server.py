@@ -11,10 +11,13 @@ from pathlib import Path
 from quarters.config import Config
 from quarters.formats.pacman import Pacman
 from quarters.publishing.deliveries import Deliveries
+from quarters.publishing.history import History
 from quarters.publishing.index import IndexWriter
 from quarters.publishing.intake import Intake as Acceptance
+from quarters.publishing.promotions import Promotions
 from quarters.publishing.publisher import Publisher
 from quarters.publishing.repositories import Repositories
+from quarters.publishing.retention import Retention
 from quarters.publishing.shelf import Shelf
 from quarters.publishing.swap import Swap
 from quarters.scheduler.builders import Builders
@@ -81,7 +84,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
     )
     index = IndexWriter(data / "index", database, formats, keys)
     swap = Swap(database, wakeups, index, _now, config.publishing.kept_indexes)
-    acceptance = Acceptance(files, keys, formats)
+    acceptance = Acceptance(database, files, keys, formats)
     deliveries = Deliveries(database, wakeups, incoming, acceptance, swap, config.publishing)
     upstreams = Upstreams(database, wakeups, formats, config.scheduler, _now)
     requests = Requests(database, wakeups, upstreams, formats, config.scheduler, _now)
@@ -97,6 +100,9 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         keys=keys,
         repositories=Repositories(database, wakeups, swap, index, keys, formats),
         publisher=Publisher(database, acceptance, swap),
+        history=History(database, wakeups, _now),
+        promotions=Promotions(database, swap, formats),
+        retention=Retention(database, wakeups, files, swap, config.publishing, _now),
         shelf=Shelf(database, files, index, keys, formats),
         sources=sources,
         requests=requests,
@@ -111,6 +117,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         "requests": requests.run,
         "leases": leases.run,
         "publishing": deliveries.run,
+        "retention": services.retention.run,
     }
     return services, loops
 

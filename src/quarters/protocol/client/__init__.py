@@ -9,6 +9,7 @@ from quarters.protocol.client.events import Events
 from quarters.protocol.client.keys import Keys
 from quarters.protocol.client.recipes import Recipes
 from quarters.protocol.client.repositories import Repositories
+from quarters.protocol.client.snapshots import Snapshots
 from quarters.protocol.client.sources import Sources
 from quarters.protocol.client.tokens import Tokens
 from quarters.protocol.client.transport import Transport
@@ -22,6 +23,7 @@ class Client:
         self._transport = Transport(url, token)
         self.url = self._transport.url
         self.repositories = Repositories(self._transport)
+        self.snapshots = Snapshots(self._transport)
         self.sources = Sources(self._transport)
         self.recipes = Recipes(self._transport)
         self.builds = Builds(self._transport)

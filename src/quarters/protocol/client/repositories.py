@@ -9,10 +9,8 @@ from quarters.protocol.resources import (
     NewRepository,
     PackageView,
     Page,
-    Promotion,
     RepositoryChange,
     RepositoryView,
-    Rollback,
 )
 
 _ALL = "repositories"
@@ -79,22 +77,3 @@ class Repositories:
     async def remove(self, name: str, arch: str, pkgname: str) -> Snapshot:
         """Take a package out of the index; returns the snapshot without it."""
         return await self._transport.call("DELETE", below(_ALL, name, "packages", arch, pkgname), Snapshot)
-
-    async def snapshots(
-        self, name: str, *, limit: int | None = None, cursor: str | None = None
-    ) -> Page[Snapshot]:
-        """Snapshots, newest first."""
-        params = {"limit": limit, "cursor": cursor}
-        return await self._transport.call(
-            "GET", below(_ALL, name, "snapshots"), Page[Snapshot], params=params
-        )
-
-    async def rollback(self, name: str, snapshot: int) -> Snapshot:
-        """Serve what `snapshot` held; returns the new snapshot."""
-        return await self._transport.call(
-            "POST", below(_ALL, name, "rollbacks"), Snapshot, send=Rollback(snapshot=snapshot)
-        )
-
-    async def promote(self, name: str, promotion: Promotion) -> Snapshot:
-        """List packages in another repository too; returns that repository's new snapshot."""
-        return await self._transport.call("POST", below(_ALL, name, "promotions"), Snapshot, send=promotion)

@@ -46,12 +46,13 @@ class Transport:
         *,
         params: Params | None = None,
         send: msgspec.Struct | None = None,
+        wait: float = 0.0,
     ) -> T:
-        """Send `send` as JSON and return the answer as `kind`."""
+        """Send `send` as JSON and return the answer as `kind`; the server may take `wait` seconds longer than usual."""
         body = None if send is None else msgspec.json.encode(send)
         headers = {} if body is None else {"Content-Type": "application/json"}
         return self.decoded(
-            await self.exchange(method, path, params=params, body=body, headers=headers), kind
+            await self.exchange(method, path, params=params, body=body, headers=headers, wait=wait), kind
         )
 
     async def exchange(

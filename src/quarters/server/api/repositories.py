@@ -1,17 +1,14 @@
-"""Repositories: list, create, show, change, delete, and their snapshots."""
+"""Repositories: list, create, show, change, delete."""
 
 from litestar import Router, delete, get, patch, post
 from litestar.params import JSONBody
 
-from quarters.model.repository import Snapshot
 from quarters.model.token import Scope
 from quarters.protocol.resources import (
     NewRepository,
     Page,
-    Promotion,
     RepositoryChange,
     RepositoryView,
-    Rollback,
 )
 from quarters.server.routes import API, LIMIT, Actor, Cursor, Given, Limit, Name, needs
 
@@ -50,26 +47,6 @@ async def delete_repository(services: Given, actor: Actor, name: Name) -> None:
     await services.repositories.delete(name, actor)
 
 
-@get("/{name:str}/snapshots", **needs(Scope.READ, "listSnapshots", 404))
-async def list_snapshots(
-    services: Given, name: Name, limit: Limit = LIMIT, cursor: Cursor = None
-) -> Page[Snapshot]:
-    """What was published, newest first."""
-    return await services.repositories.snapshots(name, limit, cursor)
-
-
-@post("/{name:str}/rollbacks", **needs(Scope.PUBLISH, "rollBack", 404, 409, 413))
-async def roll_back(services: Given, actor: Actor, name: Name, data: JSONBody[Rollback]) -> Snapshot:
-    """Serve again what an earlier snapshot held, as a new snapshot."""
-    return await services.publisher.rollback(name, data.snapshot, actor)
-
-
-@post("/{name:str}/promotions", **needs(Scope.PUBLISH, "promote", 404, 409, 413))
-async def promote(services: Given, actor: Actor, name: Name, data: JSONBody[Promotion]) -> Snapshot:
-    """List packages of this repository in another one too; no file is copied."""
-    return await services.publisher.promote(name, data, actor)
-
-
 def router() -> Router:
     """The routes of this resource."""
     handlers = [
@@ -78,8 +55,5 @@ def router() -> Router:
         show_repository,
         change_repository,
         delete_repository,
-        list_snapshots,
-        roll_back,
-        promote,
     ]
     return Router(f"{API}/repositories", route_handlers=handlers, tags=["repositories"])

@@ -1,0 +1,127 @@
+"""`quarters repo packages|publish|remove|promote`: what is in a repository, and how it gets there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from quarters.cli import output
+from quarters.cli.connection import connect, everything
+from quarters.cli.output import Arch, DryRun, Json, Yes
+from quarters.cli.repo_snapshots import changes, tell
+from quarters.model.errors import Invalid
+from quarters.protocol.snapshots import Promotion
+
+if TYPE_CHECKING:
+    from quarters.protocol.client import Client
+
+
+async def packages(
+    name: str,
+    /,
+    *,
+    arch: Arch = None,
+    query: Annotated[str | None, Parameter(help="Part of the package's name.")] = None,
+    json: Json = False,
+) -> None:
+    """List the packages in a repository."""
+    async with connect() as client:
+        found = await everything(
+            lambda cursor: client.repositories.packages(name, arch=arch, query=query, cursor=cursor)
+        )
+    if json:
+        return output.show(found)
+    return output.table(
+        ("PACKAGE", "VERSION", "ARCH", ">SIZE", "ADDED", ">BUILD", "PACKAGER"),
+        (
+            (
+                it.name,
+                it.version,
+                it.arch,
+                output.size(it.size),
+                output.ago(it.added_at),
+                it.build,
+                it.packager,
+            )
+            for it in found
+        ),
+        empty=f"{name} has no such package." if arch or query else f"{name} is empty.",
+    )
+
+
+async def publish(name: str, /, *files: Path, json: Json = False) -> None:
+    """Upload package files; clients can install them at once."""
+    if not files:
+        raise Invalid("Name at least one package file.")
+    for file in files:
+        if not file.is_file():
+            raise Invalid(f"{file} is not a file.")
+    async with connect() as client:
+        added = [await client.repositories.publish(name, file) for file in files]
+    if json:
+        return output.show(added)
+    for it in added:
+        output.say(f"{it.name} {it.version} ({it.arch}) is published in {it.repository}.")
+    return None
+
+
+async def remove(
+    name: str, /, *packages: str, arch: Arch = None, yes: Yes = False, json: Json = False
+) -> None:
+    """Take packages out of the index; older snapshots keep them."""
+    if not packages:
+        raise Invalid("Name at least one package to remove.")
+    async with connect() as client:
+        arches = (arch,) if arch else (await client.repositories.show(name)).arches
+        places = [
+            (place, package) for package in packages for place in await _arches(client, name, package, arches)
+        ]
+        if not output.confirmed(f"Remove {', '.join(packages)} from {name}?", yes=yes):
+            return None
+        made = [await client.repositories.remove(name, place, package) for place, package in places]
+    return output.show(made) if json else tell(made)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What is to be promoted."""
+
+    all: Annotated[bool, Parameter(negative=(), show_default=False, help="Promote everything.")] = False
+    arch: Arch = None
+    force: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="Even if something would then be missing.")
+    ] = False
+    dry_run: DryRun = False
+
+
+async def promote(
+    source: str, target: str, /, *packages: str, choice: Choice | None = None, json: Json = False
+) -> int:
+    """List packages (pkgbases or package names) of one repository in another one too, if nothing there breaks."""
+    chosen = choice or Choice()
+    if bool(packages) == chosen.all:
+        raise Invalid("Name the packages to promote, or give --all.")
+    wanted = Promotion(
+        target=target, packages=packages, arch=chosen.arch, force=chosen.force, dry_run=chosen.dry_run
+    )
+    async with connect() as client:
+        done = await client.snapshots.promote(source, wanted)
+    if json:
+        output.show(done)
+    else:
+        changes(done.packages)
+        for sentence in done.missing:
+            output.say(sentence)
+        if done.snapshot is not None:
+            tell([done.snapshot])
+    return 1 if chosen.dry_run and done.missing else 0
+
+
+async def _arches(client: "Client", name: str, package: str, arches: tuple[str, ...]) -> list[str]:
+    """Those of `arches` that list the package; NotFound if none does."""
+    found = await everything(lambda cursor: client.repositories.packages(name, query=package, cursor=cursor))
+    listed = {it.arch for it in found if it.name == package}
+    # An `any` package is in the index of every architecture.
+    return [arch for arch in arches if arch in listed or "any" in listed] or list(arches[:1])
