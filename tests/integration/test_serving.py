@@ -186,6 +186,21 @@ async def test_a_package_has_its_signature_beside_it(
         run_gpg(home, "--verify", str(tmp_path / "it.sig"), str(tmp_path / "it"))
 
 
+async def test_a_snapshot_is_served_under_a_pin_a_date_and_a_time(
+    server: Running, browser: Browser, greet: Made
+) -> None:
+    await server.press.history.pin("own", "release-1", 2, "anna")
+    await server.press.publisher.remove("own", "x86_64", "greet", "anna")
+    for which, number in (("release-1", 2), ("2026-11-21", 3), ("2026-11-21T12:00:01Z", 3)):
+        for file in ("own.db", "own.db.sig"):
+            answer, _ = await browser.fetch(f"own@{which}/x86_64/{file}")
+            assert (answer.status, answer.headers["Location"]) == (302, f"../../own@{number}/x86_64/{file}")
+    assert (await browser.fetch(f"own@release-1/x86_64/{greet.file_name}", follow=True))[1] == greet.content
+    assert (await browser.fetch("own@2026-11-20/x86_64/own.db"))[0].status == 404
+    await server.press.history.unpin("own", "release-1", "anna")
+    assert (await browser.fetch("own@release-1/x86_64/own.db"))[0].status == 404
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -195,6 +210,7 @@ async def test_a_package_has_its_signature_beside_it(
         "other/x86_64/other.db",
         "own@99/x86_64/own.db",
         "own@x/x86_64/own.db",
+        "own@2026-13-01/x86_64/own.db",
         "own/x86_64/",
         "own/x86_64",
         "own/x86_64/..%2f..%2f..%2fkeys%2fquarters.asc",

@@ -1,4 +1,4 @@
-"""Addresses of repository files: `/repo/<repository>[@<snapshot>]/<arch>/<file>`."""
+"""Addresses of repository files: `/repo/<repository>[@<snapshot>]/<arch>/<file>`, see model.selector for snapshots."""
 
 import re
 from typing import NamedTuple
@@ -6,12 +6,13 @@ from urllib.parse import unquote
 
 import httptools
 
-from quarters.model.errors import NotFound
+from quarters.model.errors import Invalid, NotFound
+from quarters.model.selector import Selector, selector
 
 PREFIX = b"/repo/"
 
 _PATH = re.compile(
-    r"/repo/(?P<repository>[A-Za-z0-9][A-Za-z0-9_.-]{0,62})(?:@(?P<snapshot>[0-9]{1,9}))?"
+    r"/repo/(?P<repository>[A-Za-z0-9][A-Za-z0-9_.-]{0,62})(?:@(?P<snapshot>[A-Za-z0-9][A-Za-z0-9_.:+-]{0,62}))?"
     r"/(?P<arch>[a-z0-9_]{1,32})/(?P<file>[A-Za-z0-9@_+][A-Za-z0-9@._+:~-]{0,300})"
 )
 
@@ -20,7 +21,7 @@ class Asked(NamedTuple):
     """A file as its address names it; `snapshot` null is whatever is served now."""
 
     repository: str
-    snapshot: int | None
+    snapshot: Selector | None
     arch: str
     file: str
 
@@ -35,10 +36,11 @@ def asked(url: bytes) -> Asked:
     match = _PATH.fullmatch(unquote(_path(url).decode("ascii", "replace")))
     if match is None:
         raise NotFound("There is no file at this address.")
-    snapshot = match["snapshot"]
-    return Asked(
-        match["repository"], None if snapshot is None else int(snapshot), match["arch"], match["file"]
-    )
+    try:
+        snapshot = None if match["snapshot"] is None else selector(match["snapshot"])
+    except Invalid as error:
+        raise NotFound(str(error)) from None
+    return Asked(match["repository"], snapshot, match["arch"], match["file"])
 
 
 def _path(url: bytes) -> bytes:
