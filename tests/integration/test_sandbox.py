@@ -335,6 +335,32 @@ async def test_a_scriptlet_of_a_dependency_cannot_change_the_machine(
     assert "OPEN" not in server.log(1)
 
 
+async def test_a_scriptlet_of_a_dependency_has_no_network_and_leaves_nothing_for_other_builds(
+    tmp_path: Path, web: Web, signer: Signer, listener: int
+) -> None:
+    marker = tmp_path / "outside"
+    scriptlet = f"""
+        bash -c ': </dev/tcp/127.0.0.1/{listener}' 2>/dev/null && echo REACHED
+        for name in pkg.tar.zst pkg.tar.zst.sig; do echo evil >/var/cache/pacman/pkg/other-1-1-any.$name; done
+        rm -f /etc/resolv.conf; ln -s {marker} /etc/resolv.conf"""
+    await published(tmp_path, web, signer, scriptlet)
+    marker.write_text("untouched")
+    wanted: dict[str, Any] = {"dependencies": ("lib",), "repositories": own(signer.public)}
+    recipe = pkgbuild("build() { cat /etc/resolv.conf; }")
+    finish, server = await built(
+        tmp_path / "data", recipe, builder={"server": web.url}, network=Network.ALWAYS, **wanted
+    )
+    assert finish.outcome is Outcome.BUILT, server.log(1)
+    assert "REACHED" not in server.log(1)
+    assert "untouched" not in server.log(1)
+    cache = tmp_path / "data" / "cache" / "packages"
+    assert sorted(path.name for path in cache.iterdir()) == [
+        "lib-1.0-1-any.pkg.tar.zst",
+        "lib-1.0-1-any.pkg.tar.zst.sig",
+    ]
+    assert marker.read_text() == "untouched"
+
+
 async def test_a_package_that_a_stranger_signed_is_not_installed(
     tmp_path: Path, web: Web, signer: Signer
 ) -> None:

@@ -196,9 +196,15 @@ def _readable_at(folder: Path, place: str, workspace: Workspace) -> list[str]:
 
 
 def _resolver(workspace: Workspace) -> list[str]:
-    # Bound, not written: after packages were installed, nobody may write to paths that they could have made links of.
-    bind = shlex.join(["mount", "--bind", "/etc/resolv.conf", str(workspace.point / "etc/resolv.conf")])
-    return [f"if [ -e /etc/resolv.conf ]; then {bind}; fi"]
+    # Bound, not written: after packages were installed, nobody may write to paths that they could have made links of,
+    # nor mount over what these lead to.
+    folder, file = (shlex.quote(str(workspace.point / name)) for name in ("etc", "etc/resolv.conf"))
+    return [
+        f"if [ -e /etc/resolv.conf ] && [ -d {folder} ] && [ ! -L {folder} ]; then",
+        f"  if [ -L {file} ] || [ ! -f {file} ]; then rm -rf {file}; : >{file}; fi",
+        f"  mount --bind /etc/resolv.conf {file}",
+        "fi",
+    ]
 
 
 def _inner(command: Command, workspace: Workspace, information: int) -> list[str]:

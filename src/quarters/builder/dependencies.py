@@ -41,23 +41,33 @@ def plain_configuration(arch: str) -> str:
     return f"[options]\nArchitecture = {arch}\n"
 
 
+def downloading(assignment: Assignment, cache: Path) -> Command:
+    """The command that downloads and verifies what `cache` does not have; nothing of any package runs meanwhile."""
+    return _pacman(assignment, cache, "-Syu", "--asdeps", "--needed", "--downloadonly", network=True)
+
+
 def installation(assignment: Assignment, cache: Path, *, overwrite: bool) -> Command:
-    """The command that installs the dependencies, taking what `cache` has from there."""
+    """The command that installs what was downloaded; scriptlets run as root, so they get no network."""
+    options = ("--overwrite", "*") if overwrite else ()
+    return _pacman(assignment, cache, "-Su", "--asdeps", "--needed", *options, network=False)
+
+
+def _pacman(assignment: Assignment, cache: Path, *operation: str, network: bool) -> Command:
     options = ["--config", f"/{CONFIGURATION}", "--noconfirm", "--noprogressbar", "--color", "never"]
-    options += ["-Syu", "--asdeps", "--needed"]
-    if overwrite:
-        options += ["--overwrite", "*"]
     return Command(
-        arguments=("pacman", *options, "--", *assignment.dependencies),
+        arguments=("pacman", *options, *operation, "--", *assignment.dependencies),
         environment={"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"},
-        network=True,
+        network=network,
         installing=True,
         read_only=((cache, _SHARED),),
     )
 
 
 def harvest(workspace: Workspace, cache: Path) -> None:
-    """Move what pacman downloaded to the builder's cache, for the builds to come; pacman verifies it at each use."""
+    """Move what pacman downloaded to the builder's cache, for the builds to come; pacman verifies it at each use.
+
+    To be done before any scriptlet runs: one could leave there what another one's build would take for its own.
+    """
     downloaded = workspace.changed(_CACHE)
     if downloaded is None:
         return

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-from pathlib import Path
 
 from quarters.builder import dependencies, leftovers, makepkg
 from quarters.builder.bubblewrap import Command, Layer, run
@@ -35,8 +34,8 @@ class Sandbox:
         self._nothing = settings.data / "cache" / "nothing"
         self._keyrings = Keyrings(settings.data / "cache" / "keyrings")
 
-    async def start(self) -> None:
-        """End a predecessor's processes and read the root; BuilderUnusable says what is missing."""
+    def check(self) -> None:
+        """BuilderUnusable says what is missing."""
         if os.geteuid() != 0:
             raise BuilderUnusable("The sandbox executor needs root; run the builder with sudo.")
         missing = [tool for tool in _TOOLS if shutil.which(tool, path=PATH) is None]
@@ -46,6 +45,10 @@ class Sandbox:
             )
         if set(str(self._settings.data)) & set(",:\\"):
             raise BuilderUnusable("The path in builder.data may not hold a comma, a colon or a backslash.")
+
+    async def start(self) -> None:
+        """End a predecessor's processes and read the root; BuilderUnusable if that cannot work."""
+        self.check()
         await leftovers.end(self._settings.data)
         for folder in (self._cache, self._nothing):
             folder.mkdir(parents=True, exist_ok=True)
@@ -104,18 +107,17 @@ class Sandbox:
             await asyncio.to_thread(shutil.copytree, keyring, workspace.changes / dependencies.KEYRING)
         start = journal.log.size
         try:
-            await self._run(self._installation(assignment, self._cache), workspace, journal)
+            await self._run(dependencies.downloading(assignment, self._cache), workspace, journal)
         except BuildFailed:
             if not dependencies.corrupted(journal.log.tail(start)):
                 raise
             journal.log.say(
                 "A package in the builder's cache is not the repository's; it is downloaded again."
             )
-            await self._run(self._installation(assignment, self._nothing), workspace, journal)
+            await self._run(dependencies.downloading(assignment, self._nothing), workspace, journal)
         dependencies.harvest(workspace, self._cache)
-
-    def _installation(self, assignment: Assignment, cache: Path) -> Command:
-        return dependencies.installation(assignment, cache, overwrite=self._root.borrowed)
+        installation = dependencies.installation(assignment, self._cache, overwrite=self._root.borrowed)
+        await self._run(installation, workspace, journal)
 
     async def _run(
         self, command: Command, workspace: Workspace, journal: Journal, progress: Progress | None = None
