@@ -295,10 +295,13 @@ def test_a_builder_takes_its_token_out_of_its_environment(here: Up, tmp_path: Pa
 def test_up_ends_with_its_builder_when_it_is_told_to(tmp_path: Path, number: signal.Signals) -> None:
     with up(tmp_path) as here:
         builder = builder_of(here.process.pid)
+        known = Path(here.environ["XDG_CONFIG_HOME"]) / "quarters" / "client.json"
+        assert json.loads(known.read_text())["url"] == here.url
         here.process.send_signal(number)
         here.process.communicate(timeout=30)
         assert here.process.returncode == 0
         assert not alive(builder)
+        assert not known.exists()
 
 
 def test_a_builder_ends_with_an_up_that_is_killed_and_another_up_takes_over(tmp_path: Path) -> None:

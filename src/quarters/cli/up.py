@@ -9,7 +9,7 @@ from cyclopts import App
 from rich.text import Text
 
 from quarters.cli import output
-from quarters.cli.connection import places
+from quarters.cli.connection import places, read
 from quarters.cli.repo import pacman_conf
 from quarters.cli.running import ConfigFile, Data, Port, Root, Slots, settings, stopped
 from quarters.config import Config
@@ -46,19 +46,25 @@ async def up(
 
 async def _run(config: Config, file: Path | None) -> None:
     from quarters.cli import first_run
+    from quarters.wiring.builder import check
     from quarters.wiring.child import kept_alive
     from quarters.wiring.server import running
 
+    check(config.builder)
     folder = config.storage.data.absolute()
     stop = stopped()
     async with running(config) as server:
-        await first_run.introduce(server, folder, places(os.environ)[1])
+        home = places(os.environ)[1]
+        await first_run.introduce(server, folder, home)
         repository = await first_run.default_repository(server)
         token = await first_run.builder_token(server, folder, config.builder.name)
         async with kept_alive("builder", _builder(server, config, token, file)):
             _greet(server.url, repository.name, folder, config)
             await stop.wait()
             output.say("Stopping.")
+    # Commands are not to be sent to a server that is gone; its data folder keeps how it was reached.
+    if (known := read(home)) is not None and known.url == server.url:
+        home.unlink()
 
 
 def _builder(server: "RunningServer", config: Config, token: Path, file: Path | None) -> list[str]:

@@ -12,9 +12,14 @@ from quarters.protocol.client import Client
 from quarters.wiring.loops import kept_running
 
 
+def check(settings: BuilderSettings) -> None:
+    """BuilderUnusable if builds cannot be isolated here, and why."""
+    _executor(settings).check()
+
+
 async def run(settings: BuilderSettings, stop: asyncio.Event) -> None:
     """Build until `stop` is set; a QuartersError that trying again cannot mend ends it."""
-    executor = Sandbox(settings, roots.chosen(settings.root, settings.data))
+    executor = _executor(settings)
     async with Client(settings.server, settings.token) as client:
         agent = Agent(settings, client.work, executor, lambda: datetime.now(UTC))
         building = asyncio.create_task(kept_running("builder", agent.run, (QuartersError,)))
@@ -27,3 +32,7 @@ async def run(settings: BuilderSettings, stop: asyncio.Event) -> None:
             for task in (building, stopping):
                 task.cancel()
             await asyncio.gather(building, stopping, return_exceptions=True)
+
+
+def _executor(settings: BuilderSettings) -> Sandbox:
+    return Sandbox(settings, roots.chosen(settings.root, settings.data))

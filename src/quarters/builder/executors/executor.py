@@ -12,6 +12,10 @@ class Executor(Protocol):
 
     name: str
 
+    def check(self) -> None:
+        """BuilderUnusable says what the machine or its user lacks."""
+        ...
+
     async def start(self) -> None:
         """End what a killed predecessor left running, and make ready; BuilderUnusable says what the machine lacks."""
         ...

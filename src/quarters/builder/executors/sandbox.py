@@ -37,7 +37,7 @@ class Sandbox:
     def check(self) -> None:
         """BuilderUnusable says what is missing."""
         if os.geteuid() != 0:
-            raise BuilderUnusable("The sandbox executor needs root; run the builder with sudo.")
+            raise BuilderUnusable("Isolating builds needs root; run it with sudo.")
         missing = [tool for tool in _TOOLS if shutil.which(tool, path=PATH) is None]
         if missing:
             raise BuilderUnusable(

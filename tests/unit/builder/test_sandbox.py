@@ -1,0 +1,32 @@
+"""What the sandbox says where it cannot work."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from quarters.builder.executors.sandbox import Sandbox
+from quarters.builder.failure import BuilderUnusable
+from quarters.builder.roots import chosen
+from quarters.builder.settings import BuilderSettings
+
+
+def sandbox(data: Path) -> Sandbox:
+    return Sandbox(BuilderSettings(data=data), chosen("host", data))
+
+
+def test_somebody_who_is_not_root_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(BuilderUnusable, match="needs root; run it with sudo"):
+        sandbox(tmp_path).check()
+
+
+def test_a_folder_that_mount_would_misread_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda tool, path: f"/usr/bin/{tool}")
+    with pytest.raises(BuilderUnusable, match="comma"):
+        sandbox(tmp_path / "a,b").check()
