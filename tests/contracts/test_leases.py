@@ -60,7 +60,7 @@ async def test_two_builders_never_get_the_same_build(farm: Farm) -> None:
 
 async def test_an_assignment_says_everything(database: Database, tmp_path: Path) -> None:
     farm = Farm(database, tmp_path)
-    core = Upstream(name="core", server=f"file://{tmp_path}/$repo", sig_level="Never")
+    core = Upstream(name="core", server=f"file://{tmp_path}/$repo", sig_level="Never", key="key of core")
     sourced = recipe("hello")
     assert sourced.recipe is not None
     needs = (
@@ -86,8 +86,8 @@ async def test_an_assignment_says_everything(database: Database, tmp_path: Path)
     assert given.dependencies == ("glibc>=2", "cc", "bats")
     assert given.outputs == ("hello", "hello-data")
     assert given.remote_sources
-    assert [(one.name, one.server, one.sig_level) for one in given.repositories] == [
-        ("core", core.server, "Never")
+    assert [(one.name, one.server, one.sig_level, one.key) for one in given.repositories] == [
+        ("core", core.server, "Never", "key of core")
     ]
     assert (given.packager, given.network, given.timeout) == ("Ann <ann@example.org>", Network.NEVER, 60)
     assert (given.attempt, given.heartbeat, given.checks) == (1, farm.settings.heartbeat, True)

@@ -29,6 +29,8 @@ class Upstream(msgspec.Struct, frozen=True):
     name: str
     server: str
     sig_level: str = "Optional TrustAll"
+    key: str = ""
+    """ASCII-armoured public keys that its signatures may be by, beside those that the builds' root trusts."""
 
 
 class Repository(msgspec.Struct, frozen=True, kw_only=True):

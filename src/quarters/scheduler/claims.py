@@ -108,7 +108,9 @@ def _repositories(claimed: Claimed, key: str) -> tuple[PackageRepository, ...]:
     name = claimed.repository.name
     target = PackageRepository(name=name, server="/repo/$repo/$arch", sig_level="Required", key=key)
     upstreams = (
-        PackageRepository(name=upstream.name, server=upstream.server, sig_level=upstream.sig_level)
+        PackageRepository(
+            name=upstream.name, server=upstream.server, sig_level=upstream.sig_level, key=upstream.key
+        )
         for upstream in claimed.repository.upstreams
     )
     # Before its first publish a repository has no index, and pacman would take that for an error.
