@@ -66,6 +66,33 @@ def up(folder: Path, slots: int = 1) -> Iterator[Up]:
         yield Up(connection, process.pid, environ)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A running `quarters server`: how to reach it as its administrator, and its process."""
+
+    connection: Connection
+    process: int
+
+
+@contextlib.contextmanager
+def server(folder: Path, **settings: str) -> Iterator[Server]:
+    """`quarters server` on a free port, with its data in `folder`."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("QUARTERS_")}
+    data = folder / "data"
+    environ = kept | {
+        "XDG_CONFIG_HOME": str(folder / "home"),
+        "QUARTERS_STORAGE__DATA": str(data),
+        **settings,
+    }
+    with _running([*QUARTERS, "server", "--port", "0"], environ, folder / "server.log") as process:
+        assert process.stdout is not None
+        if not process.stdout.readline().startswith("Quarters listens"):
+            raise RuntimeError(f"`quarters server` ended: {(folder / 'server.log').read_text()}")
+        connection = read(data / "client.json")
+        assert connection is not None
+        yield Server(connection, process.pid)
+
+
 @contextlib.contextmanager
 def builder(server: Up, name: str, secret: str, folder: Path) -> Iterator[int]:
     """One more builder with a folder of its own; yields its process."""

@@ -1,12 +1,13 @@
-"""Connections that send files by themselves, and leave every other request to uvicorn.
+"""Connections on which the kernel sends files, and every other request is left to uvicorn.
 
-uvicorn makes an ASGI scope, a task and two messages of every request and copies every body, which costs more than a
-small file does; here a small file is read and sent as soon as its request is, and the kernel sends large ones.
+uvicorn makes a task and two messages of every request and copies every body, which costs more than a small file does.
+Here a small file that is known is on its way before the call that brought its request returns.
 """
 
 import asyncio
 import os
-from io import FileIO
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from quarters.server.files.reply import Part, Reply, failure
 log = structlog.get_logger(__name__)
 
 _SMALL = 64 << 10
-"""Bytes up to which one read is cheaper than handing the file to the kernel, and that a slow reader may hold here."""
+"""Bytes that a client who does not take them at once may leave in our memory."""
 
 
 class Connection(HttpToolsProtocol):
@@ -27,124 +28,134 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, files: Files, **given: Any) -> None:
         super().__init__(**given)
-        self._files = files
+        self.files = files
         self.changed = asyncio.Event()
+        self._answered = _Transfer(self, Request(b"", b"", ()), stays=True)
+        self._answered.response_complete = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Know the socket as well, which stays the transport's to close."""
+        super().connection_made(transport)
+        self._socket = socket.socket(fileno=transport.get_extra_info("socket").fileno())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the socket."""
+        self._socket.detach()
+        super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
         """Answer, if what is asked for is a file."""
         if not is_file(self.url):
             super().on_headers_complete()
             return
+        request = Request(self.parser.get_method(), self.url, self.headers)
+        stays = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
         before: RequestResponseCycle | None = self.cycle
         busy = before is not None and not before.response_complete
-        transfer = _Transfer(self, self._files, Request(self.parser.get_method(), self.url, self.headers))
-        self.cycle = transfer  # type: ignore[assignment]  # has what uvicorn's protocol looks at
+        if not busy and stays and self._at_once(request):
+            self.cycle = self._answered  # type: ignore[assignment]  # has what uvicorn's protocol looks at
+            return
+        transfer = _Transfer(self, request, stays=stays)
+        self.cycle = transfer  # type: ignore[assignment]
         if busy:  # a pipelined request waits for its turn, as uvicorn's own do
             self.flow.pause_reading()
             self.pipeline.appendleft((transfer, self.app))  # type: ignore[arg-type]
-        elif self.flow.write_paused or not transfer.at_once():
+        else:
             self._start_asgi_task(transfer, self.app)  # type: ignore[arg-type]
+
+    def head(self, reply: Reply, *, stays: bool) -> bytes:
+        """What an answer begins with, up to its empty line."""
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        if not stays:
+            lines.append(b"connection: close\r\n")
+        return b"".join((reply.head, *lines, b"\r\n"))
+
+    def _at_once(self, request: Request) -> bool:
+        """Answer without waiting, if that is possible."""
+        reply = self.files.at_once(request)
+        if reply is None or self.flow.write_paused or (reply.part and reply.part.length > _SMALL):
+            return False
+        head = self.head(reply, stays=True)
+        if reply.part is None:
+            self.transport.write(head + reply.body)
+        else:
+            self._send(head, reply.part)
+        self.on_response_complete()
+        return True
+
+    def _send(self, head: bytes, part: Part) -> None:
+        """Have the kernel take `head` and the part of a file; what it does not take now waits in our memory."""
+        try:
+            # MSG_MORE: both travel in one piece.
+            waiting = self.transport.get_write_buffer_size()
+            begun = 0 if waiting else _taken(self._socket.send, head, socket.MSG_MORE)
+            descriptor, first, length = part.file.fileno(), part.first, part.length
+            if begun == len(head):
+                sent = _taken(os.sendfile, self._socket.fileno(), descriptor, first, length)
+                first, length = first + sent, length - sent
+            if length:
+                self.transport.write(head[begun:] + os.pread(descriptor, length, first))
+        except ConnectionError:
+            self.transport.abort()
+        except OSError as error:
+            log.error("a file cannot be read", error=str(error))
+            self.transport.abort()
 
 
 class _Transfer:
     """The request in hand; has the attributes of uvicorn's RequestResponseCycle that its protocol uses."""
 
-    def __init__(self, connection: Connection, files: Files, request: Request) -> None:
-        self._connection = connection
-        self._files = files
-        self._request = request
-        self._started = False
-        parser = connection.parser
-        self.keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
-        self.response_complete = False
-        self.disconnected = False
-        self.more_body = True
-        self.body = bytearray()
-        self.message_event = connection.changed
+    response_complete = False
+    disconnected = False
+    more_body = True
+    body = b""
 
-    def at_once(self) -> bool:
-        """Answer without waiting, if that is possible."""
-        reply = self._files.at_once(self._request)
-        if reply is None or (reply.part is not None and reply.part.length > _SMALL):
-            return False
-        try:
-            self._write(reply, reply.body if reply.part is None else _read(reply.part))
-        except OSError:
-            return False
-        return True
+    def __init__(self, connection: Connection, request: Request, *, stays: bool) -> None:
+        self._connection = connection
+        self._request = request
+        self._begun = False
+        self.keep_alive = stays
+        self.message_event = connection.changed
 
     async def run_asgi(self, _app: object) -> None:
         """Answer, however long that takes."""
         try:
             await self._connection.flow.drain()
-            await self._answer()
+            await self._send(await self._connection.files.answer(self._request))
         except ConnectionError:
             self._connection.transport.abort()
         except Exception as error:
             log.exception("request failed", url=self._request.url.decode("ascii", "replace"))
-            if self._started:
+            if self._begun:
                 self._connection.transport.abort()
             else:
-                reply = failure(error, self._request.method)
-                self._write(reply, reply.body)
+                await self._send(failure(error, self._request.method))
         except BaseException:
             self._connection.transport.abort()
             raise
 
-    async def _answer(self) -> None:
-        reply = await self._files.answer(self._request)
-        try:
-            await self._send(reply)
-        except FileNotFoundError:  # an index that was put away since; looking it up again makes it again
-            self._files.forget(self._request)
-            await self._send(await self._files.answer(self._request))
-
     async def _send(self, reply: Reply) -> None:
-        if reply.part is None:
-            self._write(reply, reply.body)
-        elif reply.part.length <= _SMALL:
-            self._write(reply, _read(reply.part))
-        else:
-            with FileIO(_opened(reply.part)) as file:
-                await self._hand_over(reply, reply.part, file)
-
-    async def _hand_over(self, reply: Reply, part: Part, file: FileIO) -> None:
-        connection = self._connection
-        # Begins to read what is not in memory yet, and does not wait for it.
-        os.posix_fadvise(file.fileno(), part.first, part.length, os.POSIX_FADV_WILLNEED)
-        self._write(reply, b"", whole=False)
-        if await connection.loop.sendfile(connection.transport, file, part.first, part.length) != part.length:
-            raise ConnectionError("a file became shorter while it was sent")
-        self._complete()
-
-    def _write(self, reply: Reply, body: bytes, *, whole: bool = True) -> None:
-        lines = [b"%b: %b\r\n" % header for header in self._connection.server_state.default_headers]
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        self._started = True
-        self._connection.transport.write(b"".join((reply.head, *lines, b"\r\n", body)))
-        if whole:
-            self._complete()
-
-    def _complete(self) -> None:
+        connection, transport = self._connection, self._connection.transport
+        if transport.is_closing():
+            return
+        self._begun = True
+        transport.write(connection.head(reply, stays=self.keep_alive) + reply.body)
+        if reply.part is not None:
+            file, first, length = reply.part
+            # Begins to read what is not in memory yet, and does not wait for it.
+            os.posix_fadvise(file.fileno(), first, length, os.POSIX_FADV_WILLNEED)
+            sent = await connection.loop.sendfile(transport, file, first, length)  # type: ignore[arg-type]  # has what it takes
+            if sent != length:
+                raise ConnectionError("a file became shorter while it was sent")
         self.response_complete = True
         if not self.keep_alive:
-            self._connection.transport.close()
-        self._connection.on_response_complete()
+            transport.close()
+        connection.on_response_complete()
 
 
-def _opened(part: Part) -> int:
-    """A descriptor of the file that was looked up; FileNotFoundError if another one is in its place."""
-    descriptor = os.open(part.path, os.O_RDONLY | os.O_CLOEXEC)
-    if os.fstat(descriptor).st_size != part.size:
-        os.close(descriptor)
-        raise FileNotFoundError(part.path)
-    return descriptor
-
-
-def _read(part: Part) -> bytes:
-    descriptor = _opened(part)
+def _taken(send: Callable[..., int], *arguments: object) -> int:
+    """How much the kernel took without waiting."""
     try:
-        return os.pread(descriptor, part.length, part.first)
-    finally:
-        os.close(descriptor)
+        return send(*arguments)
+    except BlockingIOError:
+        return 0

@@ -57,10 +57,6 @@ class Files:
         except QuartersError as error:
             return failure(error, request.method)
 
-    def forget(self, request: Request) -> None:
-        """Look up again what turned out to have gone from its place (an index that was put away, and can be made again)."""
-        self._memory.forget(request.url)
-
     async def _look_up(self, url: bytes) -> _Ready:
         found = await self._directory.find(asked(url))
         return _Ready(found, reply(found, b"GET", (), self._accel))

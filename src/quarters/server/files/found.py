@@ -18,10 +18,27 @@ _TYPES = {
 }
 
 
-class Stored(NamedTuple):
-    """A file on the disk, which stays as it is for as long as it is there; `cache` is how long clients may keep it."""
+class OpenFile:
+    """A file that stays what it is, whatever happens to its name, and is closed with the last reference to it."""
 
-    path: str
+    def __init__(self, path: str) -> None:
+        self._descriptor = -1
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.path = path
+
+    def fileno(self) -> int:
+        """Its descriptor; what is read from it names its offset."""
+        return self._descriptor
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+
+class Stored(NamedTuple):
+    """A file on the disk; `cache` is for how long clients may keep it."""
+
+    file: OpenFile
     size: int
     validators: Validators
     media_type: str
@@ -47,11 +64,12 @@ Found = Stored | Held | Elsewhere
 
 def stored(path: Path, name: str, cache: str) -> Stored:
     """The file at `path`, to be served under `name`; FileNotFoundError."""
-    status = os.stat(path)
+    file = OpenFile(str(path))
+    status = os.fstat(file.fileno())
     modified = int(status.st_mtime)
     # As nginx has it, which may answer in our place.
     validators = Validators(f'"{modified:x}-{status.st_size:x}"', datetime.fromtimestamp(modified, UTC))
-    return Stored(str(path), status.st_size, validators, _media_type(name), cache)
+    return Stored(file, status.st_size, validators, _media_type(name), cache)
 
 
 def held(data: bytes, name: str) -> Held:

@@ -9,7 +9,8 @@ from quarters.storage.wakeups import Topic, Wakeups
 
 T = TypeVar("T")
 
-_MOST = 16_384
+_MOST = 4096
+"""Each may hold a file open."""
 _CHECK = 1.0
 """Seconds after which another process's publish, rollback or removal of a repository is seen; this one's is at once."""
 _LIFE = 60.0
@@ -38,6 +39,7 @@ class Memory(Generic[T]):
         self._mark = -1
         self._checked = float("-inf")
         self._checking = asyncio.Lock()
+        self._sweeping: asyncio.TimerHandle | None = None
 
     def recall(self, key: bytes) -> T | None:
         """What `key` stands for, or None if that has to be looked up."""
@@ -46,10 +48,6 @@ class Memory(Generic[T]):
             return None
         known = self._known.get(key)
         return None if known is None or now >= known.until else known.value
-
-    def forget(self, key: bytes) -> None:
-        """Look `key` up again."""
-        self._known.pop(key, None)
 
     async def find(self, key: bytes, look_up: Callable[[], Awaitable[T]]) -> T:
         """What `key` stands for, looked up if need be; what `look_up` raises is not remembered."""
@@ -64,7 +62,17 @@ class Memory(Generic[T]):
         if len(known) >= _MOST:
             del known[next(iter(known))]
         known[key] = _Known(value, self._clock() + _LIFE)
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().call_later(_LIFE, self._sweep)
         return value
+
+    def _sweep(self) -> None:
+        """Let go of what nobody asks for any more."""
+        now = self._clock()
+        for key, known in list(self._known.items()):
+            if now >= known.until:
+                del self._known[key]
+        self._sweeping = asyncio.get_running_loop().call_later(_LIFE, self._sweep) if self._known else None
 
     async def _check(self) -> None:
         now, mark = self._clock(), self._wakeups.mark(Topic.SERVED)

@@ -1,4 +1,4 @@
-"""Answers to requests for files, decided without opening one: what is sent first, and which part of what file."""
+"""Answers to requests for files, decided without reading one: what is sent first, and which part of what file."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -11,15 +11,14 @@ from quarters.protocol import problems
 from quarters.protocol.resources import Problem
 from quarters.server import ranges
 from quarters.server.errors import described
-from quarters.server.files.found import ASK_AGAIN, Elsewhere, Found, Held, Stored
+from quarters.server.files.found import ASK_AGAIN, Elsewhere, Found, Held, OpenFile, Stored
 from quarters.server.ranges import Range, Unsatisfiable
 
 
 class Part(NamedTuple):
-    """`length` bytes of the file at `path`, which has `size` of them."""
+    """`length` bytes of a file."""
 
-    path: str
-    size: int
+    file: OpenFile
     first: int
     length: int
 
@@ -52,7 +51,7 @@ def reply(found: Found, method: bytes, headers: Iterable[tuple[bytes, bytes]], a
         moved = {"Location": found.location, "Cache-Control": "no-store", "Content-Length": "0"}
         return Reply(_head(302, moved))
     if accel is not None and isinstance(found, Stored):
-        handed = {"X-Accel-Redirect": accel.redirect(found.path), "Content-Length": "0"}
+        handed = {"X-Accel-Redirect": accel.redirect(found.file.path), "Content-Length": "0"}
         return Reply(_head(200, {**handed, "Content-Type": found.media_type, "Cache-Control": found.cache}))
     given = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
     return _content(found, method, given)
@@ -84,7 +83,7 @@ def _content(found: Stored | Held, method: bytes, given: Mapping[str, str]) -> R
         return Reply(head)
     if isinstance(found, Held):
         return Reply(head, found.data[first : last + 1])
-    return Reply(head, part=Part(found.path, size, first, last - first + 1))
+    return Reply(head, part=Part(found.file, first, last - first + 1))
 
 
 def _plain(status: int, detail: str) -> Problem:
