@@ -1,5 +1,6 @@
 """Artifacts arrive whole or not at all, in as many parts as it takes; on both databases."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -129,3 +130,24 @@ async def test_what_a_lost_attempt_sent_is_cleared_away_and_what_is_to_be_publis
     await farm.publish(one.build)
     await farm.leases.sweep()
     assert farm.incoming.attempts() == set()
+
+
+async def test_a_file_that_is_being_published_cannot_be_written_to_by_an_upload_that_never_ended(
+    farm: Farm,
+) -> None:
+    one = await farm.claimed()
+    going_on, done = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        going_on.set()
+        await done.wait()
+        yield bytes(len(CONTENT))
+
+    slow = asyncio.create_task(farm.leases.receive_artifact(key(one), WHOLE, 0, slowly()))
+    await going_on.wait()
+    await farm.leases.receive_artifact(key(one), WHOLE, 0, pieces(CONTENT, 50_000))
+    await farm.leases.finish(key(one), built(one, WHOLE))
+    done.set()
+    with pytest.raises(Invalid, match="nothing more is taken"):
+        await slow
+    assert _path(farm, key(one)).read_bytes() == CONTENT

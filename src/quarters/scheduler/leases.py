@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection
 
+from quarters.model.build import Outcome
 from quarters.model.builder import Builder, BuilderState
 from quarters.model.errors import Invalid, LeaseLost, QuartersError
 from quarters.protocol.builds import (
@@ -130,6 +131,8 @@ class Leases:
         for artifact in said.artifacts:
             if whole.get(artifact.file_name) != (artifact.size, artifact.sha256):
                 await self._accept_late(key, artifact)
+        if said.outcome is Outcome.BUILT:
+            await self._seal(key, said)
         await self._database.write(finishing.finish, key, said, self._now())
         self._wakeups.notify(Topic.PUBLISHING, Topic.log(key.build), *_CHANGED)
 
@@ -198,6 +201,17 @@ class Leases:
         leases.note_steps(connection, held.build, said.steps, now)
         leases.renew(connection, key.build, now + self._lasts)
         return False, bool(said.steps) and said.steps[-1].step != held.build.step
+
+    async def _seal(self, key: LeaseKey, said: Finish) -> None:
+        """Before the files are anybody else's, their builder can change them no more, however long it sends."""
+        try:
+            await self._standing(key)
+        except LeaseLost:
+            return  # `finish` knows what this means.
+        whole = await self._database.read(uploads.whole, key.build, key.attempt)
+        sent = {it.file_name: (it.size, it.sha256) for it in said.artifacts}
+        if sent and all(whole.get(name) == content for name, content in sent.items()):
+            await self._intake.incoming.seal(key.build, key.attempt)
 
     async def _accept_late(self, key: LeaseKey, artifact: ArtifactDigest) -> None:
         """A file may be here whole without its row, when the server was killed between the two."""

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from io import FileIO
@@ -16,6 +17,7 @@ from quarters.model.errors import Invalid, StorageFull
 from quarters.storage.durable import full_disk_told, sync
 from quarters.storage.schema import artifacts
 
+_SEALED = "This attempt has ended; nothing more is taken for it."
 _PIECE = 1 << 20
 """Bytes that are gathered before they are written."""
 
@@ -32,6 +34,8 @@ class Incoming:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._arrivals: defaultdict[Path, set[_Arrival]] = defaultdict(set)
+        self._sealed: set[Path] = set()
 
     def path(self, build: int, attempt: int, file_name: str) -> Path:
         """Where an artifact is; `file_name` was checked by the package format."""
@@ -47,10 +51,14 @@ class Incoming:
     async def receive(self, path: Path, size: int, offset: int, chunks: AsyncIterator[bytes]) -> int:
         """Write what arrives from `offset` on, in constant memory, and return how much is there now.
 
-        Invalid if it is more than the announced `size`; StorageFull if the disk cannot take it.
+        Invalid if it is more than the announced `size`, or sealed; StorageFull if the disk cannot take it.
         """
-        file = await asyncio.to_thread(_open, path, size, offset)
-        with file:
+        arrival, folder = _Arrival(path), path.parent
+        if folder in self._sealed:
+            raise Invalid(_SEALED)
+        self._arrivals[folder].add(arrival)
+        try:
+            await arrival.open(size, offset)
             at = offset
             gathered = bytearray()
             async for chunk in chunks:
@@ -59,10 +67,25 @@ class Incoming:
                     raise Invalid(f"{path.name} was announced with {size} bytes, and more arrived.")
                 gathered += chunk
                 if len(gathered) >= _PIECE:
-                    await asyncio.to_thread(_append, file, path, bytes(gathered))
+                    await arrival.append(bytes(gathered))
                     gathered.clear()
-            await asyncio.to_thread(_append, file, path, bytes(gathered))
+            await arrival.append(bytes(gathered))
+        finally:
+            arrival.close()
+            self._arrivals[folder].discard(arrival)
+            if not self._arrivals[folder]:
+                del self._arrivals[folder]
         return at
+
+    async def seal(self, build: int, attempt: int) -> None:
+        """Take nothing more for this attempt; afterwards nobody writes to its files any more, nor ever can.
+
+        What is verified and signed from now on is what stays: a file in the store is another name of the uploaded one.
+        """
+        folder = self._folder / str(build) / str(attempt)
+        self._sealed.add(folder)
+        for arrival in list(self._arrivals.get(folder, ())):
+            await arrival.end()
 
     async def is_whole(self, path: Path, content: Content) -> bool:
         """Whether the file is what was announced, and is on the disk for good."""
@@ -96,8 +119,52 @@ class Incoming:
         for build, attempt in attempts:
             folder = self._folder / str(build) / str(attempt)
             shutil.rmtree(folder, ignore_errors=True)
+            self._sealed.discard(folder)
             with suppress(OSError):
                 folder.parent.rmdir()  # unless another attempt is in it
+
+
+class _Arrival:
+    """A file while it arrives."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: FileIO | None = None
+        self._ended = False
+        self._writing = asyncio.Lock()
+
+    async def open(self, size: int, offset: int) -> None:
+        """Cut the file off at `offset`, to go on there; StorageFull if `size` cannot fit."""
+        async with self._writing:
+            self._check()
+            self._file = await asyncio.to_thread(_open, self._path, size, offset)
+
+    async def append(self, data: bytes) -> None:
+        """Write; Invalid once it has ended."""
+        async with self._writing:
+            self._check()
+            if self._file is not None:
+                # A thread cannot be stopped: whoever hangs up meanwhile waits, so that nothing is written afterwards.
+                writing = asyncio.ensure_future(asyncio.to_thread(_append, self._file, self._path, data))
+                try:
+                    await asyncio.shield(writing)
+                finally:
+                    await asyncio.wait([writing])
+
+    async def end(self) -> None:
+        """Let nothing more be written."""
+        async with self._writing:
+            self._ended = True
+
+    def close(self) -> None:
+        """Give up the file."""
+        self._ended = True
+        if self._file is not None:
+            self._file.close()
+
+    def _check(self) -> None:
+        if self._ended:
+            raise Invalid(_SEALED)
 
 
 def _numbered(folder: Path) -> list[Path]:
