@@ -1,5 +1,6 @@
 """The pacman format held against the tools themselves: vercmp, makepkg, repo-add, pacman and bsdtar."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from quarters.formats import pages
 from quarters.formats.pacman import Pacman
-from quarters.formats.pacman.compression import unpacked
+from quarters.formats.pacman.compression import kind_of, unpacked
 from quarters.formats.pacman.tar import Tar
 from quarters.model.errors import RecipeInvalid
 from quarters.model.repository import Compression, PackageFile
@@ -123,7 +124,8 @@ def run(command: list[str], cwd: Path | None = None, env: Mapping[str, str] | No
 
 def contents(archive: Path) -> dict[str, str]:
     """Every file in an index by its path."""
-    with tarfile.open(archive) as tar:
+    data = b"".join(unpacked([archive.read_bytes()], kind_of(archive.read_bytes()), 1 << 30))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         opened = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
         return {name: file.read().decode() for name, file in opened.items() if file is not None}
 
@@ -197,28 +199,31 @@ def test_the_recipe_says_of_itself_what_the_packages_say(
     assert ours == list(packages[0].depends)
 
 
+@pytest.mark.parametrize("compression", Compression)
 def test_an_index_is_what_repo_add_writes(
-    built: list[Path], packages: list[PackageFile], tmp_path: Path
+    built: list[Path], packages: list[PackageFile], compression: Compression, tmp_path: Path
 ) -> None:
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     theirs.mkdir()
-    run(["repo-add", "-q", str(theirs / "tours.db.tar.gz"), *map(str, built)], env=environment)
-    publish(ours, built, packages)
+    files = PACMAN.index_files("tours", compression)
+    run(["repo-add", "-q", str(theirs / files[0]), *map(str, built)], env=environment)
+    publish(ours, built, packages, compression)
     assert sorted(path.name for path in ours.glob("tours.*")) == sorted(
         path.name for path in theirs.iterdir()
     )
-    for archive in ("tours.db.tar.gz", "tours.files.tar.gz"):
+    for archive in files:
         assert contents(ours / archive) == contents(theirs / archive)
         listings = [run(["bsdtar", "-tf", str(folder / archive)]).split("\n") for folder in (ours, theirs)]
         assert sorted(listings[0]) == sorted(listings[1])
 
 
+@pytest.mark.parametrize("compression", Compression)
 def test_repo_add_goes_on_from_our_index(
-    built: list[Path], packages: list[PackageFile], tmp_path: Path
+    built: list[Path], packages: list[PackageFile], compression: Compression, tmp_path: Path
 ) -> None:
-    publish(tmp_path / "repo", built[:1], packages[:1])
-    database = tmp_path / "repo" / "tours.db.tar.gz"
+    publish(tmp_path / "repo", built[:1], packages[:1], compression)
+    database = tmp_path / "repo" / PACMAN.index_files("tours", compression)[0]
     run(
         ["repo-add", "-q", str(database), str(built[1])],
         env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
@@ -230,11 +235,12 @@ def test_repo_add_goes_on_from_our_index(
     ]
 
 
+@pytest.mark.parametrize("compression", Compression)
 @pytest.mark.skipif(os.geteuid() != 0, reason="pacman installs as root only")
 def test_pacman_finds_and_installs_what_the_index_lists(
-    built: list[Path], packages: list[PackageFile], tmp_path: Path
+    built: list[Path], packages: list[PackageFile], compression: Compression, tmp_path: Path
 ) -> None:
-    publish(tmp_path / "repo", built, packages)
+    publish(tmp_path / "repo", built, packages, compression)
     root, config = tmp_path / "root", tmp_path / "pacman.conf"
     (root / "var/lib/pacman").mkdir(parents=True)
     config.write_text(
@@ -266,9 +272,40 @@ def test_pacman_finds_and_installs_what_the_index_lists(
     assert installed == len(on_disk)
 
 
+@pytest.mark.parametrize("compression", Compression)
 @pytest.mark.skipif(os.geteuid() != 0, reason="pacman refreshes its databases as root only")
-def test_pacman_accepts_an_empty_index(tmp_path: Path) -> None:
-    publish(tmp_path / "repo", [], [])
+def test_pacman_reads_an_index_of_many_pages(compression: Compression, tmp_path: Path) -> None:
+    names = [f"p{number}" for number in range(1000)]
+    listed = {
+        name: {
+            "desc": f"%FILENAME%\n{name}-1-1-any.pkg.tar.gz\n\n%NAME%\n{name}\n\n%VERSION%\n1-1\n\n",
+            "files": f"%FILES%\nusr/{name}\n",
+        }
+        for name in names
+    }
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    for name, data in pages.whole(PACMAN, "tours", listed, compression).items():
+        (folder / name).write_bytes(data)
+    for alias, name in PACMAN.index_aliases("tours", compression).items():
+        (folder / alias).symlink_to(name)
+    assert len(list(pages.cut(sorted(names)))) > 10
+    config, database = tmp_path / "pacman.conf", tmp_path / "db"
+    database.mkdir()
+    config.write_text(f"[options]\nSigLevel = Never\n[tours]\nServer = file://{folder}\n")
+    base = ["pacman", "--dbpath", str(database), "--config", str(config), "--logfile", str(tmp_path / "log")]
+    run([*base, "-Sy"])
+    assert run([*base, "-Slq", "tours"]).split() == sorted(names)
+    run([*base, "-Fy"])
+    assert run([*base, "-Fq", "usr/p777"]).split() == ["tours/p777"]
+    for file_name in PACMAN.index_files("tours", compression):
+        assert run(["bsdtar", "-tf", str(folder / file_name)]).count("/desc\n") == 1000
+
+
+@pytest.mark.parametrize("compression", Compression)
+@pytest.mark.skipif(os.geteuid() != 0, reason="pacman refreshes its databases as root only")
+def test_pacman_accepts_an_empty_index(compression: Compression, tmp_path: Path) -> None:
+    publish(tmp_path / "repo", [], [], compression)
     config, database = tmp_path / "pacman.conf", tmp_path / "db"
     database.mkdir()
     config.write_text(f"[options]\nSigLevel = Never\n[tours]\nServer = file://{tmp_path}/repo\n")

@@ -1,6 +1,6 @@
 """`quarters repo`: repositories, and what is in them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -9,7 +9,7 @@ from quarters.cli import output, repo_packages, repo_snapshots, repo_upkeep
 from quarters.cli.connection import connect, everything
 from quarters.cli.output import Json, Yes
 from quarters.model.errors import Invalid
-from quarters.model.repository import Network, Upstream
+from quarters.model.repository import Compression, Network, Upstream
 from quarters.protocol.resources import NewRepository, RepositoryChange, RepositoryView
 
 app = App(name="repo")
@@ -26,6 +26,8 @@ KeepDays = Annotated[
         help="Keep snapshots for so many days after the next one; 0: no such rule. Without a rule all are."
     ),
 ]
+
+_COMPRESSION = "Of the index: gzip, which everything reads, or zstd, which is smaller."
 
 
 @Parameter(name="*")
@@ -51,6 +53,7 @@ class Policy:
     timeout: Annotated[int, Parameter(help="Seconds that a build may take at most.")] = 3600
     keep_versions: KeepVersions = 0
     keep_days: KeepDays = 0
+    compression: Annotated[Compression, Parameter(help=_COMPRESSION)] = Compression.GZIP
 
 
 @app.command
@@ -67,6 +70,7 @@ async def create(name: str, /, *, policy: Policy | None = None, json: Json = Fal
         upstreams=tuple(map(_upstream, chosen.upstream)),
         keep_versions=chosen.keep_versions,
         keep_days=chosen.keep_days,
+        compression=chosen.compression,
     )
     async with connect() as client:
         made = await client.repositories.create(new)
@@ -131,6 +135,29 @@ async def keep(
     return output.show(it) if json else output.facts([("Repository", it.name), ("Kept", _kept(it))])
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Edits:
+    """What of a repository is to change."""
+
+    description: Annotated[str | None, Parameter(help="What it is for, in a few words.")] = None
+    checks: Annotated[bool | None, Parameter(help="Run check() of the recipes.")] = None
+    network: Annotated[Network | None, Parameter(help="When builds may reach the network.")] = None
+    timeout: Annotated[int | None, Parameter(help="Seconds that a build may take at most.")] = None
+    compression: Annotated[Compression | None, Parameter(help=_COMPRESSION)] = None
+
+
+@app.command
+async def edit(name: str, /, *, edits: Edits | None = None, json: Json = False) -> None:
+    """Change a repository; what is not given stays."""
+    change = RepositoryChange(**asdict(edits or Edits()))
+    if change == RepositoryChange():
+        raise Invalid("Say what to change, such as --compression zstd.")
+    async with connect() as client:
+        it = await client.repositories.change(name, change)
+    return output.show(it) if json else output.facts(_facts(it))
+
+
 @app.command
 async def delete(name: str, /, *, yes: Yes = False) -> None:
     """Delete a repository that nothing belongs to any more."""
@@ -172,6 +199,7 @@ def _facts(it: RepositoryView) -> list[tuple[str, object]]:
         ("Description", it.description),
         ("Format", it.format),
         ("Architectures", it.arches),
+        ("Compression", it.compression.value),
         ("Packages", snapshot.packages if snapshot else 0),
         ("Snapshot", f"{snapshot.number}, {output.ago(snapshot.created_at)}" if snapshot else None),
         ("Signed by", it.key),

@@ -50,7 +50,15 @@ async def packages(
     )
 
 
-async def publish(name: str, /, *files: Path, json: Json = False) -> None:
+async def publish(
+    name: str,
+    /,
+    *files: Path,
+    allow_downgrade: Annotated[
+        bool, Parameter(help="Publish them even where a newer version is published.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Upload package files; clients can install them at once."""
     if not files:
         raise Invalid("Name at least one package file.")
@@ -58,7 +66,9 @@ async def publish(name: str, /, *files: Path, json: Json = False) -> None:
         if not file.is_file():
             raise Invalid(f"{file} is not a file.")
     async with connect() as client:
-        added = [await client.repositories.publish(name, file) for file in files]
+        added = [
+            await client.repositories.publish(name, file, allow_downgrade=allow_downgrade) for file in files
+        ]
     if json:
         return output.show(added)
     for it in added:

@@ -9,7 +9,7 @@ import msgspec
 from quarters.model.build import Build, Reason, State, StepRecord
 from quarters.model.builder import Builder
 from quarters.model.recipe import NeedKind, SourcedRecipe
-from quarters.model.repository import Network, Repository, Snapshot, Upstream
+from quarters.model.repository import Compression, Network, Repository, Snapshot, Upstream
 from quarters.model.token import Scope, Token
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     upstreams: tuple[Upstream, ...] = ()
     keep_versions: int = 0
     keep_days: int = 0
+    compression: Compression = Compression.GZIP
 
 
 class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +58,7 @@ class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     upstreams: tuple[Upstream, ...] | None = None
     keep_versions: int | None = None
     keep_days: int | None = None
+    compression: Compression | None = None
 
 
 class RepositoryView(Repository, frozen=True, kw_only=True):

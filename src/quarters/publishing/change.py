@@ -47,12 +47,16 @@ class Gathering:
         self._listed = {(it.arch, it.file.name): _incumbent(it.file, it.fingerprint) for it in listed}
         self._accepted: dict[tuple[str, str], Incumbent] = {}
 
-    def accept(self, files: Iterable[PackageFile], fingerprint: str = "") -> frozenset[str]:
+    def accept(
+        self, files: Iterable[PackageFile], fingerprint: str = "", *, allow_downgrade: bool = False
+    ) -> frozenset[str]:
         """Take all of `files` or, with PublishRejected, none; returns the sha256 of those that become listed."""
         taken: dict[tuple[str, str], Incumbent] = {}
         for file in files:
             for arch in arches_of(file, self._repository.arches, self._repository.name):
-                self._consider(arch, file, fingerprint, taken)
+                incumbent = taken.get((arch, file.name)) or self._incumbent(arch, file.name)
+                if supersedes(file, fingerprint, incumbent, self._format, allow_downgrade=allow_downgrade):
+                    taken[arch, file.name] = _incumbent(file, fingerprint)
         self._accepted |= taken
         return frozenset(it.sha256 for it in taken.values())
 
@@ -60,7 +64,9 @@ class Gathering:
         """Take what another repository lists, for the same architecture; PublishRejected."""
         if package.arch not in self._repository.arches:
             raise PublishRejected(f"{self._repository.name} has no {package.arch}.")
-        self._consider(package.arch, package.file, package.fingerprint, self._accepted)
+        incumbent = self._incumbent(package.arch, package.file.name)
+        if supersedes(package.file, package.fingerprint, incumbent, self._format):
+            self._accepted[package.arch, package.file.name] = _incumbent(package.file, package.fingerprint)
 
     def change(self, additions: Iterable[Addition]) -> Change:
         """All that was accepted; `additions` are the files among it that are new here."""
@@ -72,13 +78,8 @@ class Gathering:
             additions=tuple(it for it in additions if it.file.sha256 in wanted),
         )
 
-    def _consider(
-        self, arch: str, file: PackageFile, fingerprint: str, taken: dict[tuple[str, str], Incumbent]
-    ) -> None:
-        place = (arch, file.name)
-        incumbent = self._accepted.get(place) or self._listed.get(place)
-        if supersedes(file, fingerprint, incumbent, self._format):
-            taken[place] = _incumbent(file, fingerprint)
+    def _incumbent(self, arch: str, name: str) -> Incumbent | None:
+        return self._accepted.get((arch, name)) or self._listed.get((arch, name))
 
 
 def _incumbent(file: PackageFile, fingerprint: str) -> Incumbent:

@@ -15,7 +15,7 @@ from quarters.model.repository import PackageFile, Repository
 from quarters.publishing.change import Gathering
 from quarters.publishing.intake import Intake
 from quarters.publishing.settings import PublishingSettings
-from quarters.publishing.swap import Credit, Swap
+from quarters.publishing.swap import Credit, Swap, told
 from quarters.publishing.verify import Delivered, check_delivered, check_promise, promise
 from quarters.storage import builds, packages, repositories
 from quarters.storage.builds import Uploaded
@@ -26,8 +26,6 @@ from quarters.storage.wakeups import Topic, Wakeups
 
 _POLL = 5.0
 """Seconds between two looks at the rows, should a wake-up be missed."""
-_NAMED = 5
-"""Packages that a snapshot's note names before it only counts them."""
 
 log = structlog.get_logger(__name__)
 
@@ -166,7 +164,8 @@ class Deliveries:
                 accepted.append(msgspec.structs.replace(it, taken=taken))
         if not accepted:
             return
-        change = gathering.change([addition for it in accepted for addition in await self._additions(it)])
+        takings = (self._additions(it) for it in accepted)
+        change = gathering.change([it for some in await asyncio.gather(*takings) for it in some])
 
         def succeed(connection: Connection, now: datetime) -> None:
             for it in accepted:
@@ -226,7 +225,7 @@ class Deliveries:
 
 
 def _credit(accepted: Sequence[Verified]) -> Credit:
-    requesters = {it.uploaded.build.requester for it in accepted}
-    names = [f"{it.uploaded.build.pkgbase} {it.files[0].version}" for it in accepted]
-    note = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-    return Credit(actor=", ".join(sorted(requesters)[:_NAMED]), note=note)
+    requesters = sorted({it.uploaded.build.requester for it in accepted})
+    return Credit(
+        told(requesters), told([f"{it.uploaded.build.pkgbase} {it.files[0].version}" for it in accepted])
+    )

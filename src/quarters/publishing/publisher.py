@@ -1,6 +1,5 @@
 """What people do to a repository's content: upload, remove, roll back; each is one snapshot."""
 
-import asyncio
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -9,10 +8,10 @@ from quarters.model.errors import Conflict
 from quarters.model.repository import Repository, Snapshot
 from quarters.model.selector import Selector
 from quarters.protocol.resources import PackageView
-from quarters.publishing.change import Change, Gathering, between
+from quarters.publishing.change import Change, between
 from quarters.publishing.intake import Intake
-from quarters.publishing.repositories import view_of
 from quarters.publishing.swap import Credit, Swap
+from quarters.publishing.uploads import Uploads
 from quarters.storage import history, packages, repositories, snapshots
 from quarters.storage.database import Database
 
@@ -24,27 +23,18 @@ class Publisher:
         self._database = database
         self._intake = intake
         self._swap = swap
+        self._uploads = Uploads(database, intake, swap)
 
     async def recover(self) -> None:
         """Clear away what a killed process left; to be done once, before anybody publishes or fetches."""
         await self._intake.recover()
         await self._swap.recover()
 
-    async def upload(self, repository: str, file_name: str, path: Path, actor: str) -> PackageView:
+    async def upload(
+        self, repository: str, file_name: str, path: Path, actor: str, *, allow_downgrade: bool = False
+    ) -> PackageView:
         """Publish the package file at `path`, which stays the caller's to remove; PackageInvalid, PublishRejected."""
-        found = await self._database.read(repositories.get, repository)
-        format = self._intake.formats[found.format]
-        file = await asyncio.to_thread(format.read_package, path, file_name)
-        async with self._swap.lock(repository):
-            found = await self._database.read(repositories.get, repository)
-            gathering = Gathering(
-                found, await self._database.read(packages.standing, repository, [file.name]), format
-            )
-            if gathering.accept([file]):
-                change = gathering.change([await self._intake.take(path, file)])
-                await self._swap.publish(found, change, Credit(actor, f"upload of {file_name}"))
-        arch = found.arches[0] if file.arch not in found.arches else file.arch
-        return view_of(repository, await self._database.read(packages.get, repository, arch, file.name))
+        return await self._uploads.take(repository, file_name, path, actor, allow_downgrade=allow_downgrade)
 
     async def remove(self, repository: str, arch: str, name: str, actor: str) -> Snapshot:
         """List a package no more for an architecture; NotFound."""

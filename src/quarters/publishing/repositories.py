@@ -68,7 +68,7 @@ class Repositories:
         return self._view(*await self._database.read(_shown, name))
 
     async def change(self, name: str, change: RepositoryChange, actor: str = "") -> RepositoryView:
-        """Change what `change` names; other architectures make a new snapshot."""
+        """Change what `change` names; other architectures or another compression make a new snapshot."""
         async with self._swap.lock(name):
             old = await self._database.read(repositories.get, name)
             changes = {
@@ -81,12 +81,13 @@ class Repositories:
                 repositories.change(connection, repository)
                 events.record(connection, now, "repository.changed", name, {"actor": actor})
 
-            if set(repository.arches) == set(old.arches):
+            others = _others(old, repository)
+            if not others:
                 await self._database.write(update, self._swap.now())
                 self._wakeups.notify(Topic.EVENTS, Topic.PLANNING)
             else:
                 rearranged = await self._database.read(_rearranged, old, repository)
-                await self._swap.publish(repository, rearranged, Credit(actor, "other architectures"), update)
+                await self._swap.publish(repository, rearranged, Credit(actor, others), update)
                 self._wakeups.notify(Topic.PLANNING)
         return await self.show(name)
 
@@ -178,6 +179,13 @@ def _listed(connection: Connection, after: str, limit: int) -> list[tuple[Reposi
         _shown(connection, repository.name)
         for repository in repositories.listed(connection, after=after, limit=limit)
     ]
+
+
+def _others(old: Repository, new: Repository) -> str:
+    """In words, what makes another index of the same packages; "" where nothing does."""
+    if set(new.arches) != set(old.arches):
+        return "other architectures"
+    return f"{new.compression} instead of {old.compression}" if new.compression is not old.compression else ""
 
 
 def _rearranged(connection: Connection, old: Repository, new: Repository) -> Change:

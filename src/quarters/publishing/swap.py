@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -15,6 +15,9 @@ from quarters.storage import events, packages, repositories, snapshots
 from quarters.storage.database import Database
 from quarters.storage.wakeups import Topic, Wakeups
 
+_NAMED = 5
+"""Names that a snapshot's note holds before it only counts them."""
+
 Along = Callable[[Connection, datetime], None]
 """Further changes that belong into the same transaction, before the snapshot's rows."""
 
@@ -24,6 +27,11 @@ class Credit(msgspec.Struct, frozen=True):
 
     actor: str
     note: str
+
+
+def told(names: Sequence[str]) -> str:
+    """Some names as people read them, the first few and how many more."""
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 class Swap:

@@ -107,19 +107,26 @@ def arches_of(file: PackageFile, arches: Collection[str], repository: str) -> tu
     return (file.arch,)
 
 
-def supersedes(file: PackageFile, fingerprint: str, incumbent: Incumbent | None, format: Format) -> bool:
+def supersedes(
+    file: PackageFile,
+    fingerprint: str,
+    incumbent: Incumbent | None,
+    format: Format,
+    *,
+    allow_downgrade: bool = False,
+) -> bool:
     """Whether `file` takes the incumbent's place: False where it is there already; PublishRejected if it must not."""
     if incumbent is None:
         return True
     if incumbent.sha256 == file.sha256:
         return False
     order = format.compare(file.version, incumbent.version)
-    if order > 0:
+    if order > 0 or (order < 0 and allow_downgrade):
         return True
     if order < 0:
         raise PublishRejected(
             f"{file.name} {file.version} is older than the published {incumbent.version}; "
-            "roll back, or remove that package first."
+            "allow the downgrade, or roll back."
         )
     if file.arch == incumbent.arch == _ANY and fingerprint and fingerprint == incumbent.fingerprint:
         # The same recipe was built for another architecture too; one of the twins is enough for all.

@@ -54,6 +54,9 @@ OfName = Annotated[str | None, QueryParameter(pattern=_PLAIN)]
 OfPackage = Annotated[str | None, QueryParameter(pattern=_PACKAGE)]
 OfArch = Annotated[str | None, QueryParameter(pattern=_ARCH)]
 Called = Annotated[str, QueryParameter(pattern=_FILE, description="The package's file name.")]
+AllowDowngrade = Annotated[
+    bool, QueryParameter(description="Whether it may be older than what is published.")
+]
 Search = Annotated[str | None, QueryParameter(name="query", max_length=200, pattern=r"^[^\x00]*$")]
 Offset = Annotated[int, QueryParameter(ge=0, le=2**62, description="Where to begin, in bytes.")]
 LIMIT = 100

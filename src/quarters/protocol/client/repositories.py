@@ -62,12 +62,12 @@ class Repositories:
         """One package of the current snapshot, or NotFound."""
         return await self._transport.call("GET", below(_ALL, name, "packages", arch, pkgname), PackageView)
 
-    async def publish(self, name: str, file: Path) -> PackageView:
+    async def publish(self, name: str, file: Path, *, allow_downgrade: bool = False) -> PackageView:
         """Upload a package file; when this returns, clients can install it."""
         answer = await self._transport.exchange(
             "POST",
             below(_ALL, name, "packages"),
-            params={"file_name": file.name},
+            params={"file_name": file.name, "allow_downgrade": allow_downgrade or None},
             body=pieces(file),
             headers={"Content-Type": "application/octet-stream", "Content-Length": str(file.stat().st_size)},
             wait=600,

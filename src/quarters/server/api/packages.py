@@ -10,6 +10,7 @@ from quarters.server.routes import (
     API,
     LIMIT,
     Actor,
+    AllowDowngrade,
     Arch,
     Asking,
     Called,
@@ -51,11 +52,16 @@ async def show_package(services: Given, name: Name, arch: Arch, pkgname: Package
     **needs(Scope.PUBLISH, "publishPackage", 404, 409, 413, 507),
 )
 async def publish_package(
-    request: Asking, services: Given, actor: Actor, name: Name, file_name: Called
+    request: Asking,
+    services: Given,
+    actor: Actor,
+    name: Name,
+    file_name: Called,
+    allow_downgrade: AllowDowngrade = False,
 ) -> PackageView:
     """Upload a package file; once this is answered, clients can install it."""
     async with services.uploads.received(chunks(request, services.uploads.limit)) as path:
-        return await services.publisher.upload(name, file_name, path, actor)
+        return await services.publisher.upload(name, file_name, path, actor, allow_downgrade=allow_downgrade)
 
 
 @delete(
