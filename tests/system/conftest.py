@@ -27,6 +27,6 @@ def folder(real_tools: None) -> Iterator[Path]:
 
 @pytest.fixture
 def farm(folder: Path) -> Iterator[Farm]:
-    """No process yet; builders will report twice a second, so that one that is gone is soon missed."""
-    with farm_in(folder, {"QUARTERS_SCHEDULER__HEARTBEAT": "0.5"}) as farm:
+    """No process yet; builders will report every second, so that one that is gone is soon missed."""
+    with farm_in(folder, {"QUARTERS_SCHEDULER__HEARTBEAT": "1"}) as farm:
         yield farm

@@ -58,7 +58,11 @@ class Attempt:
         while True:
             journal.changed.clear()
             heartbeat = Heartbeat(steps=journal.steps)
-            reply = await persistently(lambda: self._server.heartbeat(self._key, heartbeat), self._patience)  # noqa: B023
+            reply = await persistently(
+                lambda: self._server.heartbeat(self._key, heartbeat),  # noqa: B023
+                self._patience,
+                longest=self._assignment.heartbeat,
+            )
             if reply.cancel:
                 raise LeaseLost("The server ended the build.")
             try:

@@ -1,5 +1,7 @@
 """Calls to a server that comes and goes."""
 
+import asyncio
+
 import pytest
 
 from quarters.builder.persistence import persistently
@@ -21,6 +23,11 @@ class Away:
 
 async def test_a_call_is_repeated_until_the_server_is_back() -> None:
     assert await persistently(Away(ServerUnreachable())) == "here"
+
+
+async def test_however_long_the_server_was_away_it_is_asked_again_soon() -> None:
+    async with asyncio.timeout(10):
+        assert await persistently(Away(*[ServerUnreachable()] * 20), longest=0.01) == "here"
 
 
 async def test_a_server_that_stays_away_for_too_long_has_given_the_build_to_somebody_else() -> None:
