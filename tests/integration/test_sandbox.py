@@ -327,11 +327,15 @@ async def test_a_scriptlet_of_a_dependency_cannot_change_the_machine(
             "/var/cache/quarters/lib-1.0-1-any.pkg.tar.zst",
         )
     )
+    # A namespace of one's own to mount control groups in, made without any program that wants to write to /proc.
+    namespace = "import ctypes as c; print('OPEN' if c.CDLL(None).unshare(0x10000000) == 0 else 'SHUT')"
+    scriptlet += f'\npython3 -c "{namespace}"\nperl -e \'print "forking works\\n" if fork // 0\''
     await published(tmp_path, web, signer, scriptlet)
     wanted: dict[str, Any] = {"dependencies": ("lib",), "repositories": own(signer.public)}
     finish, server = await built(tmp_path / "data", pkgbuild(), builder={"server": web.url}, **wanted)
     assert finish.outcome is Outcome.BUILT, server.log(1)
-    assert server.log(1).count("SHUT") == 6
+    assert server.log(1).count("SHUT") == 7
+    assert "forking works" in server.log(1)
     assert "OPEN" not in server.log(1)
 
 

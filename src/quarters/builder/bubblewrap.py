@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from quarters.builder import seccomp
 from quarters.builder.cleanup import to_the_end
 from quarters.builder.failure import BuildFailed
 from quarters.builder.workspace import PATH, Workspace
@@ -61,22 +62,25 @@ async def run(
     returns or raises, no process of the command is left.
     """
     reader, writer = os.pipe()
+    filter_ = _filter() if command.installing else None
+    handed = tuple(descriptor for descriptor in (writer, filter_) if descriptor is not None)
     try:
         with (command.stdin or Path(os.devnull)).open("rb") as stdin:
             process = await asyncio.create_subprocess_exec(
-                *_outer(command, layers, workspace, writer),
+                *_outer(command, layers, workspace, handed),
                 stdin=stdin,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env={"PATH": PATH, "LANG": "C.UTF-8"},
                 cwd="/",
-                pass_fds=(writer,),
+                pass_fds=handed,
             )
     except BaseException:
         os.close(reader)
         raise
     finally:
-        os.close(writer)
+        for descriptor in handed:
+            os.close(descriptor)
     supervised = _Supervised(process, reader)
     try:
         return await supervised.follow(output)
@@ -154,7 +158,19 @@ async def _readable(descriptor: int) -> None:
         loop.remove_reader(descriptor)
 
 
-def _outer(command: Command, layers: tuple[Layer, ...], workspace: Workspace, information: int) -> list[str]:
+def _filter() -> int | None:
+    program = seccomp.without_user_namespaces()
+    if not program:
+        return None
+    descriptor = os.memfd_create("filter")
+    os.write(descriptor, program)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _outer(
+    command: Command, layers: tuple[Layer, ...], workspace: Workspace, handed: tuple[int, ...]
+) -> list[str]:
     # The kernel kills the first process if the builder dies; the check closes the moment before that was arranged.
     script = "\n".join(
         [
@@ -164,7 +180,7 @@ def _outer(command: Command, layers: tuple[Layer, ...], workspace: Workspace, in
             *(_resolver(workspace) if command.network else ()),
             # /tmp can be reached by every user, which the workspace's own path cannot; nobody outside sees this.
             f"mount --rbind {shlex.quote(str(workspace.point))} /tmp",
-            "exec " + shlex.join(_inner(command, workspace, information)),
+            "exec " + shlex.join(_inner(command, workspace, handed)),
         ]
     )
     guarded = ["setpriv", "--pdeathsig", "KILL", "--"]
@@ -207,8 +223,10 @@ def _resolver(workspace: Workspace) -> list[str]:
     ]
 
 
-def _inner(command: Command, workspace: Workspace, information: int) -> list[str]:
-    bwrap = ["bwrap", "--die-with-parent", "--new-session", "--info-fd", str(information)]
+def _inner(command: Command, workspace: Workspace, handed: tuple[int, ...]) -> list[str]:
+    information, *filters = map(str, handed)
+    bwrap = ["bwrap", "--die-with-parent", "--new-session", "--info-fd", information]
+    bwrap += [part for filter_ in filters for part in ("--seccomp", filter_)]
     bwrap += [
         "--unshare-pid",
         "--unshare-ipc",
