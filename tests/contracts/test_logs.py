@@ -69,3 +69,9 @@ async def test_a_builder_that_sends_without_end_is_stopped_at_the_limit(farm: Fa
         with pytest.raises(Invalid, match="A log has at most"):
             await farm.leases.append_log(one, offset, b"one")
     await farm.leases.append_log(one, end - 3, b"one")
+
+
+async def test_nothing_is_past_the_end_however_far(farm: Farm) -> None:
+    one = key(await farm.claimed())
+    await farm.leases.append_log(one, 0, b"one")
+    assert await farm.builds.log(one.build, one.attempt, 2**62, 100) == b""

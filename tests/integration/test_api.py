@@ -376,6 +376,7 @@ async def test_following_events_begins_now_and_ends_with_the_server(server: Runn
         ("GET", "/api/v1/builds/7", b"", 404),
         ("GET", "/api/v1/repositories/..%2f..%2fetc", b"", 404),
         ("POST", "/api/v1/builds/7/heartbeat", b"{}", 400),
+        ("POST", "/api/v1/builds", b"[" * 5000, 400),
         ("GET", "/repo/own/x86_64/../../../etc/passwd", b"", 404),
         ("POST", "/repo/own/x86_64/own.db", b"", 405),
     ],

@@ -40,6 +40,10 @@ def described(error: Exception) -> tuple[Problem, dict[str, str]]:
         status = HTTPStatus(error.status_code)
         code = "invalid" if status == HTTPStatus.BAD_REQUEST else status.phrase.lower().replace(" ", "-")
         return problems.problem(code, status.phrase, status, _detail(error)), error.headers or {}
+    elif isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
+        # Of what we do, only the reading of JSON goes deeper the deeper its input is.
+        status = HTTPStatus.BAD_REQUEST
+        return problems.problem("invalid", status.phrase, status, "The body is nested too deeply."), {}
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     detail = "An internal error; the server's log has more about it."
     return problems.problem("internal-error", status.phrase, status, detail), {}

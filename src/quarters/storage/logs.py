@@ -50,6 +50,8 @@ class LogFiles:
         """At most `limit` bytes from `offset` on; empty at the end, or where there is no log."""
         try:
             with self.path(build, attempt).open("rb") as file:
+                if offset >= os.fstat(file.fileno()).st_size:
+                    return b""  # file systems refuse to go very far past the end
                 file.seek(offset)
                 return file.read(limit)
         except FileNotFoundError:

@@ -9,6 +9,7 @@ from quarters.builder.executors.sandbox import Sandbox
 from quarters.builder.settings import BuilderSettings
 from quarters.model.errors import QuartersError
 from quarters.protocol.client import Client
+from quarters.wiring.data_folder import guard
 from quarters.wiring.loops import kept_running
 
 
@@ -19,6 +20,7 @@ def check(settings: BuilderSettings) -> None:
 
 async def run(settings: BuilderSettings, stop: asyncio.Event) -> None:
     """Build until `stop` is set; a QuartersError that trying again cannot mend ends it."""
+    guard()
     executor = _executor(settings)
     async with Client(settings.server, settings.token) as client:
         agent = Agent(settings, client.work, executor, lambda: datetime.now(UTC))

@@ -13,9 +13,15 @@ _LOCK = "server.lock"
 _PRIVATE = ("keys",)
 
 
+def guard() -> None:
+    """Whatever umask this process was started with: only its user may write to what it makes."""
+    os.umask(os.umask(0o022) | 0o022)
+
+
 @contextmanager
 def claimed(folder: Path) -> Iterator[Path]:
     """Have `folder` to oneself; DataFolderBusy names who has it, DataFolderUnusable what is wrong with it."""
+    guard()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in _PRIVATE:

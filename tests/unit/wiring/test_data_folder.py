@@ -38,3 +38,13 @@ def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
         claimed(tmp_path / "file"),
     ):
         pass
+
+
+def test_a_careless_umask_lets_nobody_else_write(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with claimed(tmp_path / "data") as folder:
+            (folder / "new").mkdir()
+            assert [oct(path.stat().st_mode & 0o777) for path in (folder, folder / "new")] == ["0o755"] * 2
+    finally:
+        os.umask(before)
