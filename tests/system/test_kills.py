@@ -100,7 +100,7 @@ async def test_a_server_that_is_told_to_stop_does_so_at_once_and_its_builds_go_o
 async def test_a_server_killed_again_and_again_while_it_publishes_loses_and_doubles_nothing(
     farm: Farm,
 ) -> None:
-    names = [f"package-{number:02}" for number in range(10)]
+    names = [f"package-{number:02}" for number in range(8)]
     for number, name in enumerate(names):
         recipe(farm.folder / "tree", name, depends=names[number - 4] if number >= 4 else "")
     commit(farm.folder / "tree")
@@ -109,7 +109,7 @@ async def test_a_server_killed_again_and_again_while_it_publishes_loses_and_doub
         for name in ("anvil", "bellows"):
             await farm.builder(name)
         seen = 0
-        for _ in range(6):
+        for _ in range(5):
             # From the moment in which a build was handed over until some time after its publish.
             seen = (await happened(client, "build.publishing", after=seen)).id
             await asyncio.sleep(chance.uniform(0, 0.12))
