@@ -9,7 +9,7 @@ from quarters.storage.wakeups import Topic, Wakeups
 
 T = TypeVar("T")
 
-_MOST = 4096
+ROOM = 4096
 """Each may hold a file open."""
 _CHECK = 1.0
 """Seconds after which another process's publish, rollback or removal of a repository is seen; this one's is at once."""
@@ -59,7 +59,7 @@ class Memory(Generic[T]):
         value = await look_up()
         # Not into `self._known`: that is another one if anything was published while this was looked up.
         known.pop(key, None)
-        if len(known) >= _MOST:
+        if len(known) >= ROOM:
             del known[next(iter(known))]
         known[key] = _Known(value, self._clock() + _LIFE)
         if self._sweeping is None:
