@@ -20,6 +20,7 @@ from quarters.protocol.resources import NewRepository
 from quarters.publishing.deliveries import Deliveries
 from quarters.publishing.history import History
 from quarters.publishing.index import IndexWriter
+from quarters.publishing.inspection.inspector import Inspector
 from quarters.publishing.intake import Intake
 from quarters.publishing.keys import KeyRing
 from quarters.publishing.promotions import Promotions
@@ -126,6 +127,7 @@ class Press:
         self.history = History(database, wakeups, self.clock)
         self.promotions = Promotions(database, self.swap, formats)
         self.retention = Retention(database, wakeups, self.files, self.swap, self.settings, self.clock)
+        self.inspector = Inspector(database, self.files, self.index, self.keys, formats, self.swap)
         self.repositories = Repositories(database, wakeups, self.swap, self.index, self.keys, formats)
         self.shelf = Shelf(database, self.files, self.index, self.keys, formats)
 

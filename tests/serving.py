@@ -88,6 +88,7 @@ def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettin
         history=press.history,
         promotions=press.promotions,
         retention=press.retention,
+        inspector=press.inspector,
         shelf=press.shelf,
         sources=SourceSync(database, wakeups, SourcesSettings(), press.folder / "sources", FORMATS, clock),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),

@@ -178,6 +178,7 @@ app.command(repo_snapshots.pin)
 app.command(repo_snapshots.unpin)
 app.command(repo_snapshots.rollback)
 app.command(repo_upkeep.clean)
+app.command(repo_upkeep.check)
 
 
 def pacman_conf(name: str, url: str) -> str:

@@ -1,8 +1,13 @@
-"""`quarters repo clean`: what is kept of a repository."""
+"""`quarters repo clean|check`: what is kept of a repository, and whether it is whole."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from quarters.cli import output
-from quarters.cli.connection import connect
+from quarters.cli.connection import connect, everything
 from quarters.cli.output import DryRun, Json
+from quarters.model.errors import Invalid
 
 
 async def clean(name: str, /, *, dry_run: DryRun = False, json: Json = False) -> None:
@@ -19,3 +24,36 @@ async def clean(name: str, /, *, dry_run: DryRun = False, json: Json = False) ->
     if done.freed:
         output.say(f"{output.size(done.freed)} of files that had their time are freed.")
     return None
+
+
+async def check(
+    name: str | None = None,
+    /,
+    *,
+    all: Annotated[bool, Parameter(negative=(), show_default=False, help="Check every repository.")] = False,
+    repair: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="Mend what can be mended.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Hold rows, package files, signatures and indexes against each other; the exit code is 1 if anything is wrong."""
+    if (name is None) != all:
+        raise Invalid("Name a repository to check, or give --all.")
+    async with connect() as client:
+        names = [name] if name else []
+        if all:
+            names = [
+                it.name for it in await everything(lambda cursor: client.repositories.list(cursor=cursor))
+            ]
+        checked = [await client.checks.check(it, repair=repair) for it in names]
+    if json:
+        output.show(checked)
+    else:
+        for it in checked:
+            for finding in it.findings:
+                output.say(finding.sentence)
+            for sentence in it.repairs:
+                output.say(sentence)
+            verdict = f"{len(it.findings)} findings" if it.findings else "nothing wrong"
+            output.say(f"{it.repository}: {it.packages} packages checked, {verdict}.")
+    return 1 if any(it.findings for it in checked) else 0

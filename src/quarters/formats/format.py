@@ -1,6 +1,6 @@
 """What Quarters asks of a package format; nothing here knows a word of pacman or xbps."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -44,6 +44,10 @@ class Format(Protocol):
         """Read and verify the package file at `path` that is to be called `file_name`; PackageInvalid says what is wrong."""
         ...
 
+    def identify_package(self, path: Path) -> PackageFile:
+        """Read and verify the package file at `path` whose name was lost; PackageInvalid says what is wrong."""
+        ...
+
     def accepts_file_name(self, file_name: str) -> bool:
         """Whether `file_name` looks like a package of this format (path-safe, known suffix)."""
         ...
@@ -65,6 +69,10 @@ class Format(Protocol):
 
     def enclosure(self, length: int, compression: Compression) -> tuple[bytes, bytes]:
         """What an index file begins and ends with around stretches that unpack to `length` bytes."""
+        ...
+
+    def index_content(self, data: bytes) -> Iterator[bytes]:
+        """What an index file unpacks to, which does not depend on the compressor's version; Invalid if it is damaged."""
         ...
 
     def read_index(self, data: bytes) -> list[Published]:

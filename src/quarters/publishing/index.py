@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
+from uuid import uuid4
 
 from sqlalchemy import Connection
 
@@ -24,7 +25,9 @@ from quarters.storage import durable, repositories
 from quarters.storage.database import Database
 
 _UNFINISHED = ".new-"
-_TABLE = ".pages"
+TABLE = ".pages"
+"""Name of the file by which the next publish finds the pages of an index again."""
+
 SIGNATURE = ".sig"
 
 _Fill = Callable[[Connection, Path], None]
@@ -70,15 +73,36 @@ class IndexWriter:
             self._making.pop(folder, None)
         return folder / arch / file_name
 
+    def at_hand(self, repository: Repository) -> list[tuple[int, Path]]:
+        """The snapshots whose index is on the disk as it is served, and its folder; others are made when asked for."""
+        return sorted(it for it in self._folders(repository.name) if it[1] == self._path(repository, it[0]))
+
+    def strange(self, repository: str) -> list[Path]:
+        """What lies among a repository's folders and is none of them."""
+        folder = self._folder / repository
+        known = {path for _, path in self._folders(repository)}
+        there = folder.iterdir() if folder.is_dir() else ()
+        return sorted(it for it in there if it not in known and not it.name.startswith(_UNFINISHED))
+
+    def fresh(self, connection: Connection, repository: Repository, number: int, arch: str) -> Index:
+        """The index files as rows alone have them, for comparison; not signed."""
+        format = self._formats[repository.format]
+        edition = Edition(repository, number, arch, Change())
+        new = turned(connection, format, edition, None)
+        return pages.bound(format, repository.name, list(new), repository.compression)
+
     def prune(self, repository: str, current: int, kept: int) -> None:
         """Remove the folders of all but the `kept` newest snapshots."""
         for number, folder in self._folders(repository):
             if number <= current - kept:
-                shutil.rmtree(folder, ignore_errors=True)
+                _discard(folder)
 
     def drop(self, repository: str) -> None:
         """Remove all of a repository's folders."""
-        shutil.rmtree(self._folder / repository, ignore_errors=True)
+        for path in [path for _, path in self._folders(repository)] + self.strange(repository):
+            _discard(path)
+        with suppress(OSError):  # a publish may have begun to fill it again
+            (self._folder / repository).rmdir()
 
     def sweep(self, currents: Mapping[str, int]) -> None:
         """Remove what killed processes left: unfinished folders, and those of snapshots that were never committed."""
@@ -114,10 +138,7 @@ class IndexWriter:
                     fill(connection, unfinished / arch)
                     durable.sync(unfinished / arch)
                 durable.sync(unfinished)
-                with suppress(FileNotFoundError):
-                    shutil.rmtree(
-                        folder
-                    )  # of a publish that was never committed, or with fewer architectures
+                _discard(folder)  # of a publish that was never committed, or with fewer architectures
                 unfinished.rename(folder)
             except BaseException:
                 shutil.rmtree(unfinished, ignore_errors=True)
@@ -136,7 +157,7 @@ class IndexWriter:
 
     def _signed(self, index: Index) -> Iterator[tuple[str, bytes]]:
         yield from index.files.items()
-        yield _TABLE, index.table
+        yield TABLE, index.table
         for name, data in index.files.items():
             yield f"{name}{SIGNATURE}", self._keys.sign(data)
 
@@ -150,7 +171,7 @@ class IndexWriter:
         for number, folder in sorted(there, key=lambda it: abs(it[0] - edition.number)):
             arch = folder / edition.arch
             try:
-                table, *files = [(arch / name).read_bytes() for name in (_TABLE, *names)]
+                table, *files = [(arch / name).read_bytes() for name in (TABLE, *names)]
             except OSError:  # without this architecture, in another compression, or pruned just now
                 continue
             return Base(number, pages.opened(table, files))
@@ -172,3 +193,14 @@ class IndexWriter:
 def _link_files(source: Path, _connection: Connection, folder: Path) -> None:
     for path in source.iterdir():
         os.link(path, folder / path.name)
+
+
+def _discard(path: Path) -> None:
+    """Remove a file or a folder, if it is there; killed within, this leaves nothing that looks like an index."""
+    gone = path.with_name(f"{_UNFINISHED}{uuid4().hex}")
+    with suppress(FileNotFoundError):
+        path.rename(gone)
+        if gone.is_dir():
+            shutil.rmtree(gone, ignore_errors=True)
+        else:
+            gone.unlink()

@@ -11,6 +11,7 @@ import quarters
 from quarters.server.api import (
     builders,
     builds,
+    checks,
     events,
     health,
     keys,
@@ -37,6 +38,7 @@ from quarters.server.streams import Streams
 _RESOURCES = (
     builders,
     builds,
+    checks,
     events,
     health,
     keys,
@@ -54,6 +56,7 @@ _TAGS = {
     "repositories": "What clients install from.",
     "packages": "What a repository holds.",
     "snapshots": "What a repository held at each publish: compared, named, gone back to, promoted, forgotten.",
+    "checks": "Whether what is stored is what was published.",
     "sources": "Where recipes come from.",
     "recipes": "What sources have.",
     "builds": "What is to be built, is being built and was built.",

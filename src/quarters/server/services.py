@@ -5,6 +5,7 @@ from pathlib import Path
 
 from quarters.formats.format import Formats
 from quarters.publishing.history import History
+from quarters.publishing.inspection.inspector import Inspector
 from quarters.publishing.keys import KeyRing
 from quarters.publishing.promotions import Promotions
 from quarters.publishing.publisher import Publisher
@@ -37,6 +38,7 @@ class Services:
     history: History
     promotions: Promotions
     retention: Retention
+    inspector: Inspector
     shelf: Shelf
     sources: SourceSync
     requests: Requests

@@ -63,9 +63,23 @@ class PackageFiles:
         return sorted(name for name in names if name[:2] == folder and _NAME.fullmatch(name))
 
     def strange(self, folder: str) -> list[Path]:
-        """What is in a subfolder and is no file of this store, or one that is still being written."""
+        """What is in a subfolder and is no file of this store, nor one that is still being written."""
         files = set(self.within(folder))
-        return sorted(it for it in (self._folder / folder).iterdir() if it.name not in files)
+        there = (self._folder / folder).iterdir()
+        return sorted(it for it in there if it.name not in files and not it.name.startswith(_UNFINISHED))
+
+    def outside(self) -> list[str]:
+        """Names of what lies beside the subfolders."""
+        there = self._folder.iterdir() if self._folder.is_dir() else ()
+        return sorted(it.name for it in there if not it.is_dir())
+
+    def discard(self, name: str) -> None:
+        """Remove what does not belong here, by its name below the folder."""
+        path = self._folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove what a killed process left unfinished."""

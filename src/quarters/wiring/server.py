@@ -13,6 +13,7 @@ from quarters.formats.pacman import Pacman
 from quarters.publishing.deliveries import Deliveries
 from quarters.publishing.history import History
 from quarters.publishing.index import IndexWriter
+from quarters.publishing.inspection.inspector import Inspector
 from quarters.publishing.intake import Intake as Acceptance
 from quarters.publishing.promotions import Promotions
 from quarters.publishing.publisher import Publisher
@@ -103,6 +104,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         history=History(database, wakeups, _now),
         promotions=Promotions(database, swap, formats),
         retention=Retention(database, wakeups, files, swap, config.publishing, _now),
+        inspector=Inspector(database, files, index, keys, formats, swap),
         shelf=Shelf(database, files, index, keys, formats),
         sources=sources,
         requests=requests,

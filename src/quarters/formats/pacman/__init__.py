@@ -1,6 +1,6 @@
 """Pacman's world: PKGBUILD metadata, `.pkg.tar` packages, `.db` indexes, and alpm's idea of a version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from quarters.formats.format import Share
@@ -44,6 +44,10 @@ class Pacman:
         """Read and verify a package file from its first byte to its last; PackageInvalid says what is wrong."""
         return package.read_package(path, file_name, self._limits)
 
+    def identify_package(self, path: Path) -> PackageFile:
+        """Read and verify a package whose name is lost: .PKGINFO has all of it but the compression, which is seen."""
+        return package.identify_package(path, self._limits)
+
     def accepts_file_name(self, file_name: str) -> bool:
         """Whether `file_name` has the shape `name-version-release-arch.pkg.tar[.gz|.xz|.zst]`."""
         return package.accepts_file_name(file_name)
@@ -63,6 +67,10 @@ class Pacman:
     def enclosure(self, length: int, compression: Compression) -> tuple[bytes, bytes]:
         """Nothing before, and tar's end behind."""
         return b"", index.end(length, compression)
+
+    def index_content(self, data: bytes) -> Iterator[bytes]:
+        """The tar archive within an index file."""
+        return index.content(data)
 
     def read_index(self, data: bytes) -> list[Published]:
         """The packages of a `.db`, however it is compressed."""

@@ -51,6 +51,12 @@ def end(length: int, compression: Compression) -> bytes:
     return packed(bytes(mark + -(length + mark) % _RECORD), compression)
 
 
+def content(data: bytes) -> Iterator[bytes]:
+    """What an index file unpacks to, piece by piece; Invalid if it is damaged."""
+    chunks = (data[at : at + CHUNK] for at in range(0, len(data), CHUNK))
+    return unpacked(chunks, kind_of(data), _UNPACKED_LIMIT)
+
+
 def read_index(data: bytes) -> list[Published]:
     """The packages in a `.db` (plain, gzip, xz or zstd, of any number of members or frames); Invalid if unreadable."""
     chunks = (data[at : at + CHUNK] for at in range(0, len(data), CHUNK))

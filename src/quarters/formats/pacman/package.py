@@ -3,13 +3,14 @@
 import hashlib
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
 from quarters.formats.pacman import entry
-from quarters.formats.pacman.compression import CHUNK, unpacked
+from quarters.formats.pacman.compression import CHUNK, kind_of, unpacked
 from quarters.formats.pacman.dependency import parse_dependency, parse_provision
 from quarters.formats.pacman.tar import Kind, Member, Tar
 from quarters.formats.pacman.tree import Tree
@@ -89,6 +90,24 @@ def read_package(path: Path, file_name: str, limits: Limits) -> PackageFile:
         return _package_file(file_name, fields, tree, hashes.sums())
     except Invalid as error:
         raise PackageInvalid(f"{file_name} is refused: {str(error).rstrip('.')}.") from None
+
+
+def identify_package(path: Path, limits: Limits) -> PackageFile:
+    """Read and verify a package whose file name is not known, and call it as makepkg would have; PackageInvalid."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(CHUNK)
+            kind = kind_of(first)
+            file.seek(0)
+            tar = Tar(
+                unpacked(iter(partial(file.read, CHUNK), b""), kind, limits.unpacked(path.stat().st_size))
+            )
+            found = next((_content(tar, member) for member in tar if member.name == ".PKGINFO"), b"")
+        fields = entry.parse_pkginfo(found.decode())
+        name = "-".join(_mandatory(fields, key) for key in ("pkgname", "pkgver", "arch"))
+    except (Invalid, UnicodeDecodeError) as error:
+        raise PackageInvalid(f"{path.name} is no package: {str(error).rstrip('.')}.") from None
+    return read_package(path, f"{name}.pkg.tar{f'.{kind}' if kind else ''}", limits)
 
 
 def _read_members(tar: Tar, tree: Tree) -> str:

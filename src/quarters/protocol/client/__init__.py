@@ -5,6 +5,7 @@ from typing import Self
 
 from quarters.protocol.client.builders import Builders
 from quarters.protocol.client.builds import Builds
+from quarters.protocol.client.checks import Checks
 from quarters.protocol.client.events import Events
 from quarters.protocol.client.keys import Keys
 from quarters.protocol.client.recipes import Recipes
@@ -24,6 +25,7 @@ class Client:
         self.url = self._transport.url
         self.repositories = Repositories(self._transport)
         self.snapshots = Snapshots(self._transport)
+        self.checks = Checks(self._transport)
         self.sources = Sources(self._transport)
         self.recipes = Recipes(self._transport)
         self.builds = Builds(self._transport)

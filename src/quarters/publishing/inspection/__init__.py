@@ -1,0 +1,1 @@
+"""Holds rows, package files, signatures and indexes against each other, and mends what can be mended."""
