@@ -1,0 +1,152 @@
+"""Snapshots, promotions, retention and checks over a real connection, and by the commands of a person."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quarters.model.errors import Forbidden, Invalid, NotFound, PublishRejected
+from quarters.model.token import Scope
+from quarters.protocol.resources import NewRepository, RepositoryChange
+from quarters.protocol.snapshots import Promotion
+from tests.press import package
+from tests.serving import Running
+
+PACKAGES = (
+    package("greet", "1-1"),
+    package("greet", "2-1"),
+    package("app", "1-1", more="depend = greet>=2\n"),
+)
+
+
+@pytest.fixture
+async def filled(server: Running) -> Running:
+    """Snapshots 1 (empty), 2 (greet 1), 3 (greet 2) and 4 (app as well) a day apart, and an empty `stable`."""
+    await server.admin.repositories.create(NewRepository(name="stable"))
+    for made in PACKAGES:
+        server.clock.at += timedelta(days=1)
+        await server.press.upload(made)
+    return server
+
+
+async def test_snapshots_are_shown_compared_and_pinned(filled: Running) -> None:
+    snapshots = filled.admin.snapshots
+    made = await snapshots.pin("own", "2026-11-22", "release-1")
+    assert (made.number, made.actor) == (2, "admin")
+    assert await snapshots.pins("own") == (made,)
+    shown = await snapshots.show("own", "release-1")
+    assert (shown.number, shown.pins) == (2, ("release-1",))
+    found = await snapshots.difference("own", "release-1", 4)
+    assert [(it.name, it.before, it.after) for it in found.changed] == [("greet", "1-1", "2-1")]
+    assert [(it.name, it.after) for it in found.added] == [("app", "1-1")]
+    assert (found.before, found.after, found.removed) == (2, 4, ())
+    assert (await snapshots.rollback("own", "release-1")).note == "rollback to 2"
+    await snapshots.unpin("own", "release-1")
+    with pytest.raises(NotFound):
+        await snapshots.show("own", "release-1")
+    with pytest.raises(Invalid):
+        await snapshots.pin("own", 2, "2026")
+
+
+async def test_a_promotion_says_what_would_be_missing(filled: Running) -> None:
+    snapshots = filled.admin.snapshots
+    with pytest.raises(PublishRejected, match=r"app 1-1 .* needs greet>=2"):
+        await snapshots.promote("own", Promotion(target="stable", packages=("app",)))
+    tried = await snapshots.promote("own", Promotion(target="stable", packages=("app",), dry_run=True))
+    assert (len(tried.missing), tried.snapshot) == (1, None)
+    assert (await snapshots.promote("own", Promotion(target="stable"))).missing == ()
+
+
+async def test_a_repository_is_cleaned_by_its_policy(filled: Running) -> None:
+    await filled.admin.repositories.change("own", RepositoryChange(keep_days=1))
+    assert (await filled.admin.snapshots.clean("own", dry_run=True)).expired == (1,)
+    assert (await filled.admin.snapshots.clean("own")).expired == (1,)
+    assert [it.number for it in (await filled.admin.snapshots.list("own")).items] == [4, 3, 2]
+    with pytest.raises(Invalid):
+        await filled.admin.repositories.change("own", RepositoryChange(keep_days=-1))
+
+
+async def test_checking_and_cleaning_is_for_administrators(filled: Running) -> None:
+    token = await filled.create_token(Scope.PUBLISH)
+    async with filled.client(token.secret) as client:
+        await client.snapshots.pin("own", 2, "mine")
+        with pytest.raises(Forbidden):
+            await client.snapshots.clean("own")
+        with pytest.raises(Forbidden):
+            await client.checks.check("own", repair=True)
+
+
+def damage(server: Running) -> Path:
+    (folder,) = (server.press.folder / "index" / "own").glob("4-*")
+    path = folder / "x86_64" / "own.db.tar.gz"
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    return path
+
+
+async def test_a_check_finds_damage_and_repairs_it(filled: Running) -> None:
+    assert (await filled.admin.checks.check("own")).findings == ()
+    damage(filled)
+    assert (await filled.admin.checks.check("own")).findings
+    assert (await filled.admin.checks.check("own", repair=True)).repairs
+    assert (await filled.admin.checks.check("own")).findings == ()
+
+
+class Person:
+    """Types commands."""
+
+    def __init__(self, server: Running) -> None:
+        self._environ = {**os.environ, "QUARTERS_URL": server.url, "QUARTERS_TOKEN": server.token}
+
+    async def run(self, *arguments: str, code: int = 0) -> str:
+        """What a command says, which ends with `code`."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "quarters.cli", "repo", *arguments,
+            env=self._environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await process.communicate()
+        assert process.returncode == code, said.decode()
+        return said.decode()
+
+    async def json(self, *arguments: str, code: int = 0) -> Any:
+        """What a command says to machines."""
+        return json.loads(await self.run(*arguments, "--json", code=code))
+
+
+async def test_the_commands_for_snapshots(filled: Running) -> None:
+    person = Person(filled)
+    assert "own@release-1/$arch" in await person.run("pin", "own", "2", "release-1")
+    assert "release-1" in await person.run("snapshots", "own")
+    assert (await person.run("diff", "own", "release-1", "4")).split() == [
+        "PACKAGE", "ARCH", "BEFORE", "AFTER", "app", "x86_64", "-", "1-1", "greet", "x86_64", "1-1", "2-1",
+    ]  # fmt: skip
+    assert await person.run("diff", "own", "4", "4") == "They list the same.\n"
+    assert "rollback to 2" in await person.run("rollback", "own", "release-1", "--yes")
+    await person.run("unpin", "own", "release-1")
+    assert "no pin" in await person.run("unpin", "own", "release-1", code=1)
+
+
+async def test_the_commands_for_promotion(filled: Running) -> None:
+    person = Person(filled)
+    assert "needs greet>=2" in await person.run("promote", "own", "stable", "app", "--dry-run", code=1)
+    assert "needs greet>=2" in await person.run("promote", "own", "stable", "app", code=1)
+    assert "or give --all" in await person.run("promote", "own", "stable", code=1)
+    assert "stable is now at snapshot 2" in await person.run("promote", "own", "stable", "--all")
+
+
+async def test_the_commands_for_upkeep(filled: Running) -> None:
+    person = Person(filled)
+    assert "2 newest versions and 1 days" in await person.run("keep", "own", "--versions", "2", "--days", "1")
+    assert "1 snapshots of own would expire: 1." in await person.run("clean", "own", "--dry-run")
+    assert (await person.json("clean", "own"))["expired"] == [1]
+    assert await person.run("check", "own") == "own: 3 packages checked, nothing wrong.\n"
+    damage(filled)
+    (checked, _) = await person.json("check", "--all", code=1)
+    assert checked["findings"][0]["damage"] == "index_damaged"
+    assert "is made anew" in await person.run("check", "own", "--repair", code=1)
+    await person.run("check", "--all")
