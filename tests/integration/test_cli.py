@@ -224,6 +224,24 @@ def test_a_repository_can_be_made_filled_and_deleted(here: Up) -> None:
     assert [it["name"] for it in here.json("repo", "list")] == ["quarters"]
 
 
+def test_what_an_upstream_signs_is_installed_where_its_key_is_given(here: Up) -> None:
+    here.run("build", "base", "--follow")
+    key = here.data / "upstream.asc"
+    key.write_text(here.run("key", "export"))
+    tree = here.data.parent / "above"
+    recipe(tree, "roof", "cp -r /usr/share/base $pkgdir/", "base")
+    commit(tree)
+    upstream = f"quarters={here.url}/repo/$repo/$arch"
+    assert "no --upstream" in here.run("repo", "create", "above", "--upstream-key", f"quarters={key}", code=1)
+    here.run("repo", "create", "above", "--upstream", upstream, "--upstream-key", f"quarters={key}")
+    here.run("source", "add", "above", str(tree), "--repo", "above", "--no-automatic")
+    here.run("builds", "watch", "--until-idle")
+    here.run("build", "roof", "--repo", "above", "--follow")
+    assert [it["name"] for it in here.json("repo", "packages", "above")] == ["roof"]
+    here.run("source", "remove", "above", "--yes")
+    here.run("repo", "delete", "above", "--yes")
+
+
 def test_a_builder_can_be_drained_and_enabled(here: Up) -> None:
     (name,) = [it["name"] for it in here.json("builders", "list")]
     assert here.json("builders", "drain", name)["state"] == "draining"

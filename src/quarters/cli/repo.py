@@ -1,6 +1,7 @@
 """`quarters repo`: repositories, and what is in them."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -44,6 +45,12 @@ class Policy:
             help="NAME=SERVER of a repository whose packages may be depended on; SERVER may hold $repo and $arch."
         ),
     ] = ()
+    upstream_key: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="NAME=FILE with the ASCII-armoured public keys that the upstream NAME is signed with."
+        ),
+    ] = ()
     description: Annotated[str, Parameter(help="What it is for, in a few words.")] = ""
     checks: Annotated[bool, Parameter(help="Run check() of the recipes.")] = True
     network: Annotated[
@@ -67,7 +74,7 @@ async def create(name: str, /, *, policy: Policy | None = None, json: Json = Fal
         checks=chosen.checks,
         network=chosen.network,
         timeout=chosen.timeout,
-        upstreams=tuple(map(_upstream, chosen.upstream)),
+        upstreams=_upstreams(chosen.upstream, chosen.upstream_key),
         keep_versions=chosen.keep_versions,
         keep_days=chosen.keep_days,
         compression=chosen.compression,
@@ -186,11 +193,34 @@ def pacman_conf(name: str, url: str) -> str:
     return f"[{name}]\nSigLevel = Required DatabaseRequired\nServer = {url}/repo/$repo/$arch"
 
 
-def _upstream(text: str) -> Upstream:
-    name, equals, server = text.partition("=")
-    if not (name and equals and server):
-        raise Invalid(f"{text!r} is not NAME=SERVER, such as core=https://mirror.example/$repo/os/$arch.")
-    return Upstream(name, server)
+def _upstreams(servers: tuple[str, ...], keys: tuple[str, ...]) -> tuple[Upstream, ...]:
+    files = dict(_pair(text, "NAME=FILE, such as core=archlinux.asc") for text in keys)
+    pairs = [
+        _pair(text, "NAME=SERVER, such as core=https://mirror.example/$repo/os/$arch") for text in servers
+    ]
+    if strange := sorted(files.keys() - dict(pairs).keys()):
+        raise Invalid(f"There is a key for {strange[0]}, but no --upstream of that name.")
+    return tuple(Upstream(name, server, key=_armoured(files.get(name))) for name, server in pairs)
+
+
+def _pair(text: str, form: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise Invalid(f"{text!r} is not {form}.")
+    return name, value
+
+
+def _armoured(path: str | None) -> str:
+    if path is None:
+        return ""
+    try:
+        text = Path(path).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII-armoured"
+        raise Invalid(f"{path} cannot be read: {reason}.") from error
+    if "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in text:
+        raise Invalid(f"{path} holds no ASCII-armoured public key; `gpg --armor --export` writes one.")
+    return text
 
 
 def _facts(it: RepositoryView) -> list[tuple[str, object]]:
