@@ -22,14 +22,17 @@ from quarters.publishing.history import History
 from quarters.publishing.index import IndexWriter
 from quarters.publishing.inspection.inspector import Inspector
 from quarters.publishing.intake import Intake
+from quarters.publishing.keyrings import Keyrings
 from quarters.publishing.keys import KeyRing
 from quarters.publishing.promotions import Promotions
 from quarters.publishing.publisher import Publisher
 from quarters.publishing.repositories import Repositories
 from quarters.publishing.retention import Retention
+from quarters.publishing.rotation import Rotation
 from quarters.publishing.settings import PublishingSettings
 from quarters.publishing.shelf import Shelf
 from quarters.publishing.swap import Swap
+from quarters.publishing.trust import Trust
 from quarters.storage import builds
 from quarters.storage.database import Database
 from quarters.storage.package_files import PackageFiles
@@ -103,7 +106,7 @@ def recipe(
 class Press:
     """Publishing, wired as a server wires it."""
 
-    def __init__(self, database: Database, folder: Path, key: str = "quarters") -> None:
+    def __init__(self, database: Database, folder: Path, key: str = "") -> None:
         self.folder = folder
         self.database = database
         self.clock = Clock()
@@ -117,7 +120,7 @@ class Press:
         """Wire everything anew with the key of that name."""
         formats: Formats = {"pacman": Pacman()}
         database, wakeups = self.database, self.wakeups
-        self.keys = KeyRing(self.folder / "keys", PublishingSettings(key=key))
+        self.keys = KeyRing(self.folder / "keys", PublishingSettings(key=key), self.clock)
         self.keys.ensure()
         self.index = IndexWriter(self.folder / "index", database, formats, self.keys)
         self.swap = Swap(database, wakeups, self.index, self.clock)
@@ -128,6 +131,9 @@ class Press:
         self.promotions = Promotions(database, self.swap, formats)
         self.retention = Retention(database, wakeups, self.files, self.swap, self.settings, self.clock)
         self.inspector = Inspector(database, self.files, self.index, self.keys, formats, self.swap)
+        self.rotation = Rotation(database, self.keys, self.swap)
+        self.keyrings = Keyrings(database, self.keys, self.publisher, formats, self.clock)
+        self.trust = Trust(database, self.swap)
         self.repositories = Repositories(database, wakeups, self.swap, self.index, self.keys, formats)
         self.shelf = Shelf(database, self.files, self.index, self.keys, formats)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from quarters.formats.pacman import Pacman
@@ -11,6 +12,7 @@ from quarters.model.source import Source
 from quarters.model.token import Scope
 from quarters.protocol.client import Client
 from quarters.protocol.resources import BuildRequest, CreatedToken, NewToken
+from quarters.publishing.keyrings import armored
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
 from quarters.scheduler.intake import Intake
@@ -89,12 +91,15 @@ def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettin
         promotions=press.promotions,
         retention=press.retention,
         inspector=press.inspector,
+        rotation=press.rotation,
+        keyrings=press.keyrings,
+        trust=press.trust,
         shelf=press.shelf,
         sources=SourceSync(database, wakeups, SourcesSettings(), press.folder / "sources", FORMATS, clock),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
         builds=Builds(database, wakeups, logs, scheduling, clock),
         builders=Builders(database, wakeups, scheduling, clock),
-        leases=Leases(database, wakeups, intake, scheduling, lambda _: press.keys.armored(), clock),
+        leases=Leases(database, wakeups, intake, scheduling, partial(armored, keys=press.keys), clock),
         tokens=Tokens(database, clock),
         uploads=Uploads(press.folder / "incoming", settings.max_upload),
     )

@@ -12,6 +12,7 @@ from quarters.formats.pacman import Pacman
 from quarters.model.errors import PublishRejected
 from quarters.model.repository import Compression
 from quarters.protocol.resources import RepositoryChange
+from quarters.publishing.uploads import Terms
 from quarters.storage import repositories, snapshots
 from quarters.storage.database import Database
 from tests.press import Made, Press, package
@@ -190,9 +191,9 @@ async def test_an_older_version_is_published_only_where_that_is_asked_for(press:
     path.write_bytes(older.content)
     with pytest.raises(PublishRejected, match="older than the published"):
         await press.publisher.upload("own", older.file_name, path, "anna")
-    await press.publisher.upload("own", older.file_name, path, "anna", allow_downgrade=True)
+    await press.publisher.upload("own", older.file_name, path, "anna", Terms(allow_downgrade=True))
     assert await press.listed() == {"greet": "1.0-1"}
     same = package("greet", "1.0-1", text="Other content.\n")
     path.write_bytes(same.content)
     with pytest.raises(PublishRejected, match="published already with other content"):
-        await press.publisher.upload("own", same.file_name, path, "anna", allow_downgrade=True)
+        await press.publisher.upload("own", same.file_name, path, "anna", Terms(allow_downgrade=True))

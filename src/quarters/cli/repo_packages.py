@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from quarters.protocol.client import Client
 
 
+_SIGNATURE = ".sig"
+
+
 async def packages(
     name: str,
     /,
@@ -59,15 +62,12 @@ async def publish(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Upload package files; clients can install them at once."""
-    if not files:
-        raise Invalid("Name at least one package file.")
-    for file in files:
-        if not file.is_file():
-            raise Invalid(f"{file} is not a file.")
+    """Upload package files, each with its signature FILE.sig where that is named too; clients can install them at once."""
+    pairs = _with_signatures(files)
     async with connect() as client:
         added = [
-            await client.repositories.publish(name, file, allow_downgrade=allow_downgrade) for file in files
+            await client.repositories.publish(name, file, signature, allow_downgrade=allow_downgrade)
+            for file, signature in pairs
         ]
     if json:
         return output.show(added)
@@ -135,3 +135,16 @@ async def _arches(client: "Client", name: str, package: str, arches: tuple[str, 
     listed = {it.arch for it in found if it.name == package}
     # An `any` package is in the index of every architecture.
     return [arch for arch in arches if arch in listed or "any" in listed] or list(arches[:1])
+
+
+def _with_signatures(files: tuple[Path, ...]) -> list[tuple[Path, bytes | None]]:
+    for file in files:
+        if not file.is_file():
+            raise Invalid(f"{file} is not a file.")
+    signatures = {file.with_suffix(""): file for file in files if file.suffix == _SIGNATURE}
+    packages = [file for file in files if file.suffix != _SIGNATURE]
+    if not packages:
+        raise Invalid("Name at least one package file.")
+    if alone := sorted(signatures.keys() - set(packages)):
+        raise Invalid(f"{signatures[alone[0]]} is a signature of {alone[0]}; name that file as well.")
+    return [(file, signatures[file].read_bytes() if file in signatures else None) for file in packages]

@@ -15,6 +15,16 @@ class Share(NamedTuple):
     packed: bytes | memoryview
 
 
+class Keyring(NamedTuple):
+    """Public keys, binary by fingerprint, that clients of the repository `name` are to trust or to trust no more."""
+
+    name: str
+    version: str
+    made_at: int
+    trusted: Mapping[str, bytes]
+    revoked: Mapping[str, bytes]
+
+
 class Format(Protocol):
     """A package format: pure functions over values and over files already on this disk."""
 
@@ -73,6 +83,10 @@ class Format(Protocol):
 
     def index_content(self, data: bytes) -> Iterator[bytes]:
         """What an index file unpacks to, which does not depend on the compressor's version; Invalid if it is damaged."""
+        ...
+
+    def keyring_package(self, keyring: Keyring) -> tuple[str, bytes]:
+        """Name and content of a package file whose installer trusts these keys; the same bytes for the same keyring."""
         ...
 
     def read_index(self, data: bytes) -> list[Published]:

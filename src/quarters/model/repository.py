@@ -46,6 +46,12 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     timeout: int = 3600
     """Wall-clock limit of a build in seconds."""
     upstreams: tuple[Upstream, ...] = ()
+    trusted_keys: dict[str, str] = {}
+    """Keys of those who may sign what they upload: ASCII armour by fingerprint."""
+    require_signature: bool = False
+    """Whether an upload has to bring a signature by one of them; builders are known by their leases."""
+    keep_signatures: bool = False
+    """Whether clients get the uploader's signature where there is one, and so have to trust these keys too."""
     compression: Compression = Compression.GZIP
     keep_versions: int = 0
     """Snapshots are kept while they list one of this many newest versions of a package; 0 is no such rule."""

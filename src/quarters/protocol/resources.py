@@ -42,6 +42,8 @@ class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     network: Network = Network.SOURCES
     timeout: int = 3600
     upstreams: tuple[Upstream, ...] = ()
+    require_signature: bool = False
+    keep_signatures: bool = False
     keep_versions: int = 0
     keep_days: int = 0
     compression: Compression = Compression.GZIP
@@ -56,6 +58,8 @@ class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     network: Network | None = None
     timeout: int | None = None
     upstreams: tuple[Upstream, ...] | None = None
+    require_signature: bool | None = None
+    keep_signatures: bool | None = None
     keep_versions: int | None = None
     keep_days: int | None = None
     compression: Compression | None = None
@@ -199,6 +203,24 @@ class CreatedToken(Token, frozen=True, kw_only=True):
     """A new token with its secret, which is shown this once."""
 
     secret: str
+
+
+class KeyExtension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Let a key last for `days` from now on."""
+
+    days: int
+
+
+class KeyRetirement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """End a key; `revoke` tells clients that it may have fallen into other hands."""
+
+    revoke: bool = False
+
+
+class TrustedKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A public key whose owner may sign what is uploaded, in ASCII armour."""
+
+    armored: str
 
 
 class KeyState(StrEnum):

@@ -1,6 +1,7 @@
 """The way of one verified package file into the store: kept by content, and signed before any index names it."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from quarters.formats.format import Formats
@@ -10,6 +11,8 @@ from quarters.storage import garbage
 from quarters.storage.database import Database
 from quarters.storage.package_files import PackageFiles
 from quarters.storage.packages import Addition
+
+_NONE: Mapping[str, bytes] = {}
 
 
 class Intake:
@@ -22,7 +25,13 @@ class Intake:
         self.formats = formats
 
     async def take(
-        self, path: Path, file: PackageFile, *, build: int | None = None, fingerprint: str = ""
+        self,
+        path: Path,
+        file: PackageFile,
+        *,
+        build: int | None = None,
+        fingerprint: str = "",
+        signatures: Mapping[str, bytes] = _NONE,
     ) -> Addition:
         """Keep the file at `path`, which was verified to be `file`; StorageFull."""
         # Whoever finds it marked might be about to remove it; whoever marks it from now on waits for long.
@@ -31,8 +40,12 @@ class Intake:
         await asyncio.to_thread(self._files.add, path, file.sha256)
         signer = self._keys.signer()
         signature = await asyncio.to_thread(signer.sign_file, self._files.path(file.sha256))
-        key = signer.fingerprint
-        return Addition(file=file, signature=signature, key=key, build=build, fingerprint=fingerprint)
+        return Addition(
+            file=file,
+            signatures={**signatures, signer.fingerprint: signature},
+            build=build,
+            fingerprint=fingerprint,
+        )
 
     async def recover(self) -> None:
         """Remove what a killed process left unfinished; before anything is taken in."""

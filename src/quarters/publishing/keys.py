@@ -92,10 +92,6 @@ class KeyRing:
         """What clients are to trust: every key that is not retired."""
         return [held.cert for held in self._keys if held.kind is not Kind.RETIRED]
 
-    def armored(self) -> str:
-        """All that is trusted, in ASCII armour."""
-        return "\n".join(map(str, self.trusted()))
-
     def retired(self) -> list[Cert]:
         """What clients are to trust no more."""
         return [held.cert for held in self._keys if held.kind is Kind.RETIRED]

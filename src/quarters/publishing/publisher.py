@@ -11,7 +11,7 @@ from quarters.protocol.resources import PackageView
 from quarters.publishing.change import Change, between
 from quarters.publishing.intake import Intake
 from quarters.publishing.swap import Credit, Swap
-from quarters.publishing.uploads import Uploads
+from quarters.publishing.uploads import PLAIN, Terms, Uploads
 from quarters.storage import history, packages, repositories, snapshots
 from quarters.storage.database import Database
 
@@ -31,10 +31,10 @@ class Publisher:
         await self._swap.recover()
 
     async def upload(
-        self, repository: str, file_name: str, path: Path, actor: str, *, allow_downgrade: bool = False
+        self, repository: str, file_name: str, path: Path, actor: str, terms: Terms = PLAIN
     ) -> PackageView:
         """Publish the package file at `path`, which stays the caller's to remove; PackageInvalid, PublishRejected."""
-        return await self._uploads.take(repository, file_name, path, actor, allow_downgrade=allow_downgrade)
+        return await self._uploads.take(repository, file_name, path, actor, terms)
 
     async def remove(self, repository: str, arch: str, name: str, actor: str) -> Snapshot:
         """List a package no more for an architecture; NotFound."""

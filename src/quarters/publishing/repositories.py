@@ -182,9 +182,11 @@ def _listed(connection: Connection, after: str, limit: int) -> list[tuple[Reposi
 
 
 def _others(old: Repository, new: Repository) -> str:
-    """In words, what makes another index of the same packages; "" where nothing does."""
+    """In words, what makes clients get other files for the same packages; "" where nothing does."""
     if set(new.arches) != set(old.arches):
         return "other architectures"
+    if new.keep_signatures != old.keep_signatures:
+        return "other signatures"
     return f"{new.compression} instead of {old.compression}" if new.compression is not old.compression else ""
 
 

@@ -54,16 +54,19 @@ class Shelf:
 
     async def signature(self, repository: str, snapshot: int | None, arch: str, file_name: str) -> bytes:
         """The detached signature of the package that is called `file_name` without `.sig`; NotFound."""
-        plain, key = file_name.removesuffix(SIGNATURE), self._keys.fingerprint
+        plain, current = file_name.removesuffix(SIGNATURE), self._keys.fingerprint
 
         def read(connection: Connection) -> tuple[str, bytes | None]:
             sha256, _ = packages.find(connection, repository, snapshot, arch, plain)
-            return sha256, packages.signature(connection, sha256, key)
+            policy = repositories.get(connection, repository)
+            kept = policy.trusted_keys if policy.keep_signatures else ()
+            return sha256, packages.signature(connection, sha256, [*kept, current])
 
         sha256, signature = await self._database.read(read)
         if signature is None:  # signed by another key so far
-            signature = await asyncio.to_thread(self._keys.sign_file, self._files.path(sha256))
-            await self._database.write(packages.sign, sha256, key, signature)
+            signer = self._keys.signer()
+            signature = await asyncio.to_thread(signer.sign_file, self._files.path(sha256))
+            await self._database.write(packages.sign, sha256, signer.fingerprint, signature)
         return signature
 
     def is_index(self, repository: Repository, file_name: str) -> bool:

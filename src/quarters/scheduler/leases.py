@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from quarters.model.build import Outcome
 from quarters.model.builder import Builder, BuilderState
 from quarters.model.errors import Invalid, LeaseLost, QuartersError
+from quarters.model.repository import Repository
 from quarters.protocol.builds import (
     ArtifactDigest,
     Assignment,
@@ -45,10 +46,10 @@ class Leases:
         wakeups: Wakeups,
         intake: Intake,
         settings: SchedulerSettings,
-        public_key: Callable[[str], str],
+        public_key: Callable[[Repository], str],
         now: Callable[[], datetime],
     ) -> None:
-        """`public_key` gives the armoured key that signs a repository, by the repository's name."""
+        """`public_key` gives the armoured keys that clients of a repository trust."""
         self._database = database
         self._wakeups = wakeups
         self._intake = intake
@@ -187,7 +188,7 @@ class Leases:
         )
 
     def _assignment(self, claimed: Claimed) -> Assignment:
-        key = self._public_key(claimed.repository.name) if claimed.snapshot else ""
+        key = self._public_key(claimed.repository) if claimed.snapshot else ""
         return claims.assignment(claimed, self._settings.heartbeat, key)
 
     def _renew(self, connection: Connection, key: LeaseKey, said: Heartbeat) -> tuple[bool, bool]:

@@ -1,5 +1,6 @@
 """Request bodies that are files: read as they come, and never further than they may be long."""
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -30,6 +31,14 @@ async def chunks(request: Request[Any, Any, Any], limit: int) -> AsyncIterator[b
         more = message.get("more_body", False)
         if message["body"]:
             yield message["body"]
+
+
+def signature_in(header: str | None) -> bytes | None:
+    """The signature that a header holds in base64; Invalid if it holds none."""
+    try:
+        return None if header is None else base64.b64decode(header, validate=True)
+    except ValueError:
+        raise Invalid("The header Package-Signature is not base64.") from None
 
 
 async def whole(request: Request[Any, Any, Any], limit: int) -> bytes:

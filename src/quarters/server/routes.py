@@ -16,7 +16,7 @@ from litestar.openapi.spec import (
     SecurityRequirement,
 )
 from litestar.openapi.spec.enums import OpenAPIFormat
-from litestar.params import PathParameter, QueryParameter, SkipValidation
+from litestar.params import HeaderParameter, PathParameter, QueryParameter, SkipValidation
 
 from quarters.model.token import Scope
 from quarters.protocol import problems
@@ -43,6 +43,7 @@ Actor = NamedDependency[SkipValidation[str]]
 Name = Annotated[str, PathParameter(pattern=_PLAIN)]
 Package = Annotated[str, PathParameter(pattern=_PACKAGE)]
 Arch = Annotated[str, PathParameter(pattern=_ARCH)]
+Fingerprint = Annotated[str, PathParameter(pattern=r"^[0-9A-Fa-f]{40,64}$")]
 FileName = Annotated[str, PathParameter(pattern=_FILE)]
 Id = Annotated[int, PathParameter(ge=0, le=2**63 - 1)]
 
@@ -56,6 +57,15 @@ OfArch = Annotated[str | None, QueryParameter(pattern=_ARCH)]
 Called = Annotated[str, QueryParameter(pattern=_FILE, description="The package's file name.")]
 AllowDowngrade = Annotated[
     bool, QueryParameter(description="Whether it may be older than what is published.")
+]
+Signature = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Package-Signature",
+        max_length=22_000,
+        pattern=r"^[A-Za-z0-9+/]*={0,2}$",
+        description="The uploader's detached binary OpenPGP signature of the file, in base64.",
+    ),
 ]
 Search = Annotated[str | None, QueryParameter(name="query", max_length=200, pattern=r"^[^\x00]*$")]
 Offset = Annotated[int, QueryParameter(ge=0, le=2**62, description="Where to begin, in bytes.")]

@@ -6,12 +6,15 @@ from pathlib import Path
 from quarters.formats.format import Formats
 from quarters.publishing.history import History
 from quarters.publishing.inspection.inspector import Inspector
+from quarters.publishing.keyrings import Keyrings
 from quarters.publishing.keys import KeyRing
 from quarters.publishing.promotions import Promotions
 from quarters.publishing.publisher import Publisher
 from quarters.publishing.repositories import Repositories
 from quarters.publishing.retention import Retention
+from quarters.publishing.rotation import Rotation
 from quarters.publishing.shelf import Shelf
+from quarters.publishing.trust import Trust
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
 from quarters.scheduler.leases import Leases
@@ -33,6 +36,9 @@ class Services:
     wakeups: Wakeups
     formats: Formats
     keys: KeyRing
+    rotation: Rotation
+    keyrings: Keyrings
+    trust: Trust
     repositories: Repositories
     publisher: Publisher
     history: History

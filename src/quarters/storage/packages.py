@@ -1,6 +1,6 @@
 """Rows of packages, their signatures, and where they are listed."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -22,12 +22,10 @@ _AT_ONCE = 1000
 
 
 class Addition(msgspec.Struct, frozen=True, kw_only=True):
-    """A verified package file that comes in, where from, and its signature."""
+    """A verified package file that comes in, where from, and its signatures by the fingerprints of the keys."""
 
     file: PackageFile
-    signature: bytes
-    key: str
-    """Fingerprint of the key that the signature is by."""
+    signatures: Mapping[str, bytes]
     build: int | None = None
     fingerprint: str = ""
 
@@ -60,7 +58,11 @@ def add(connection: Connection, additions: Iterable[Addition], now: datetime) ->
     some = iter(additions)
     while chunk := tuple(islice(some, _AT_ONCE)):
         _insert_unless_known(connection, packages, [_row(it, now) for it in chunk])
-        signed = [{"sha256": it.file.sha256, "key": it.key, "data": it.signature} for it in chunk]
+        signed = [
+            {"sha256": it.file.sha256, "key": key, "data": data}
+            for it in chunk
+            for key, data in it.signatures.items()
+        ]
         _insert_unless_known(connection, signatures, signed)
 
 
@@ -74,10 +76,13 @@ def confirm(connection: Connection, sha256s: Collection[str], fingerprint: str) 
     connection.execute(update(packages).where(packages.c.sha256.in_(sha256s)).values(fingerprint=fingerprint))
 
 
-def signature(connection: Connection, sha256: str, key: str) -> bytes | None:
-    """The signature of a package by the key of that fingerprint, if there is one."""
-    query = select(signatures.c.data).where(signatures.c.sha256 == sha256, signatures.c.key == key)
-    return connection.execute(query).scalar_one_or_none()
+def signature(connection: Connection, sha256: str, keys: Sequence[str]) -> bytes | None:
+    """The signature of a package by the first of the keys, given by their fingerprints, that signed it."""
+    query = select(signatures.c.key, signatures.c.data).where(
+        signatures.c.sha256 == sha256, signatures.c.key.in_(keys)
+    )
+    found: dict[str, bytes] = {row.key: row.data for row in connection.execute(query)}
+    return next((found[key] for key in keys if key in found), None)
 
 
 def index_parts(connection: Connection, sha256s: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from quarters.config import Config
@@ -15,12 +16,15 @@ from quarters.publishing.history import History
 from quarters.publishing.index import IndexWriter
 from quarters.publishing.inspection.inspector import Inspector
 from quarters.publishing.intake import Intake as Acceptance
+from quarters.publishing.keyrings import Keyrings, armored
 from quarters.publishing.promotions import Promotions
 from quarters.publishing.publisher import Publisher
 from quarters.publishing.repositories import Repositories
 from quarters.publishing.retention import Retention
+from quarters.publishing.rotation import Rotation
 from quarters.publishing.shelf import Shelf
 from quarters.publishing.swap import Swap
+from quarters.publishing.trust import Trust
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
 from quarters.scheduler.intake import Intake
@@ -86,11 +90,17 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
     index = IndexWriter(data / "index", database, formats, keys)
     swap = Swap(database, wakeups, index, _now, config.publishing.kept_indexes)
     acceptance = Acceptance(database, files, keys, formats)
+    publisher = Publisher(database, acceptance, swap)
     deliveries = Deliveries(database, wakeups, incoming, acceptance, swap, config.publishing)
     upstreams = Upstreams(database, wakeups, formats, config.scheduler, _now)
     requests = Requests(database, wakeups, upstreams, formats, config.scheduler, _now)
     leases = Leases(
-        database, wakeups, Intake(logs, incoming, formats), config.scheduler, lambda _: keys.armored(), _now
+        database,
+        wakeups,
+        Intake(logs, incoming, formats),
+        config.scheduler,
+        partial(armored, keys=keys),
+        _now,
     )
     sources = SourceSync(database, wakeups, config.sources, data / "sources", formats, _now)
     services = Services(
@@ -100,11 +110,14 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         formats=formats,
         keys=keys,
         repositories=Repositories(database, wakeups, swap, index, keys, formats),
-        publisher=Publisher(database, acceptance, swap),
         history=History(database, wakeups, _now),
         promotions=Promotions(database, swap, formats),
         retention=Retention(database, wakeups, files, swap, config.publishing, _now),
         inspector=Inspector(database, files, index, keys, formats, swap),
+        publisher=publisher,
+        rotation=Rotation(database, keys, swap),
+        keyrings=Keyrings(database, keys, publisher, formats, _now),
+        trust=Trust(database, swap),
         shelf=Shelf(database, files, index, keys, formats),
         sources=sources,
         requests=requests,
@@ -120,6 +133,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         "leases": leases.run,
         "publishing": deliveries.run,
         "retention": services.retention.run,
+        "keys": services.rotation.run,
     }
     return services, loops
 

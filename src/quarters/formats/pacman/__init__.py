@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from quarters.formats.format import Share
-from quarters.formats.pacman import dependency, index, package, srcinfo, version
+from quarters.formats.format import Keyring, Share
+from quarters.formats.pacman import dependency, index, keyring, package, srcinfo, version
 from quarters.formats.pacman.package import Limits
 from quarters.model.recipe import Dependency, Provision, Recipe
 from quarters.model.repository import Compression, PackageFile, Published
@@ -71,6 +71,10 @@ class Pacman:
     def index_content(self, data: bytes) -> Iterator[bytes]:
         """The tar archive within an index file."""
         return index.content(data)
+
+    def keyring_package(self, keyring_: Keyring) -> tuple[str, bytes]:
+        """`NAME-keyring-VERSION-any.pkg.tar.zst`, which runs `pacman-key --populate` when it is installed."""
+        return keyring.file_name(keyring_), keyring.package(keyring_)
 
     def read_index(self, data: bytes) -> list[Published]:
         """The packages of a `.db`, however it is compressed."""

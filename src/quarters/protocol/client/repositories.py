@@ -1,5 +1,6 @@
 """Repositories, their packages and snapshots, as a client sees them."""
 
+import base64
 from pathlib import Path
 
 from quarters.model.repository import Snapshot
@@ -62,14 +63,21 @@ class Repositories:
         """One package of the current snapshot, or NotFound."""
         return await self._transport.call("GET", below(_ALL, name, "packages", arch, pkgname), PackageView)
 
-    async def publish(self, name: str, file: Path, *, allow_downgrade: bool = False) -> PackageView:
-        """Upload a package file; when this returns, clients can install it."""
+    async def publish(
+        self, name: str, file: Path, signature: bytes | None = None, *, allow_downgrade: bool = False
+    ) -> PackageView:
+        """Upload a package file with its detached binary signature; when this returns, clients can install it."""
+        signed = {} if signature is None else {"Package-Signature": base64.b64encode(signature).decode()}
         answer = await self._transport.exchange(
             "POST",
             below(_ALL, name, "packages"),
             params={"file_name": file.name, "allow_downgrade": allow_downgrade or None},
             body=pieces(file),
-            headers={"Content-Type": "application/octet-stream", "Content-Length": str(file.stat().st_size)},
+            headers={
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(file.stat().st_size),
+                **signed,
+            },
             wait=600,
         )
         return self._transport.decoded(answer, PackageView)

@@ -74,8 +74,8 @@ class Repairs:
             self.done.append(f"The row of {file.file_name} was made anew from its file.")
         if examined.bad_keys or not row.signatures:
             made = await self._signed(file)
-            bad = examined.bad_keys
-            await self._database.write(inspection.sign, file.sha256, bad, made.key, made.signature)
+            ((key, signature),) = made.signatures.items()
+            await self._database.write(inspection.sign, file.sha256, examined.bad_keys, key, signature)
             self.done.append(f"{file.file_name} was signed anew.")
 
     async def relist(self, listing: Listing, strays: Sequence[str], actor: str) -> None:
@@ -159,7 +159,7 @@ class Repairs:
     async def _signed(self, file: PackageFile) -> Addition:
         path, signer = self._files.path(file.sha256), self._keys.signer()
         signature = await asyncio.to_thread(signer.sign_file, path)
-        return Addition(file=file, signature=signature, key=signer.fingerprint)
+        return Addition(file=file, signatures={signer.fingerprint: signature})
 
 
 def _is(file: PackageFile, lost: Lost) -> bool:

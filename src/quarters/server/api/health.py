@@ -1,5 +1,7 @@
 """Whether this process lives, and whether it can do its work."""
 
+import asyncio
+
 import msgspec
 from litestar import Router, get
 
@@ -8,9 +10,10 @@ from quarters.storage import events
 
 
 class Health(msgspec.Struct, frozen=True):
-    """All is well; what is not is a problem with its own status."""
+    """All is well; what is not is a problem with its own status, and what will not be soon a sentence in `warnings`."""
 
     status: str = "ok"
+    warnings: tuple[str, ...] = ()
 
 
 @get("/live", **needs(None, "live"))
@@ -21,9 +24,9 @@ async def live() -> Health:
 
 @get("/ready", **needs(None, "ready"))
 async def ready(services: Given) -> Health:
-    """The database answers."""
+    """The database answers; `warnings` says what needs attention, such as a key that expires."""
     await services.database.read(events.newest)
-    return Health()
+    return Health(warnings=tuple(await asyncio.to_thread(services.keys.warnings)))
 
 
 def router() -> Router:

@@ -1,11 +1,14 @@
 """Packages of a repository: list, show, upload, remove."""
 
 from litestar import Router, delete, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import SkipValidation
 
 from quarters.model.repository import Snapshot
 from quarters.model.token import Scope
 from quarters.protocol.resources import PackageView, Page
-from quarters.server.bodies import chunks
+from quarters.publishing.uploads import Terms
+from quarters.server.bodies import chunks, signature_in
 from quarters.server.routes import (
     API,
     LIMIT,
@@ -22,6 +25,7 @@ from quarters.server.routes import (
     Package,
     RawBody,
     Search,
+    Signature,
     needs,
 )
 
@@ -45,10 +49,16 @@ async def show_package(services: Given, name: Name, arch: Arch, pkgname: Package
     return await services.repositories.package(name, arch, pkgname)
 
 
+def upload_terms(allow_downgrade: AllowDowngrade = False, signature: Signature = None) -> Terms:
+    """What comes with an uploaded file."""
+    return Terms(allow_downgrade=allow_downgrade, signature=signature_in(signature))
+
+
 @post(
     "/{name:str}/packages",
     operation_class=RawBody,
     request_max_body_size=None,
+    dependencies={"terms": Provide(upload_terms, sync_to_thread=False)},
     **needs(Scope.PUBLISH, "publishPackage", 404, 409, 413, 507),
 )
 async def publish_package(
@@ -57,11 +67,11 @@ async def publish_package(
     actor: Actor,
     name: Name,
     file_name: Called,
-    allow_downgrade: AllowDowngrade = False,
+    terms: NamedDependency[SkipValidation[Terms]],
 ) -> PackageView:
     """Upload a package file; once this is answered, clients can install it."""
     async with services.uploads.received(chunks(request, services.uploads.limit)) as path:
-        return await services.publisher.upload(name, file_name, path, actor, allow_downgrade=allow_downgrade)
+        return await services.publisher.upload(name, file_name, path, actor, terms)
 
 
 @delete(
