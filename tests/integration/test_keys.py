@@ -5,12 +5,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import aiohttp
 import pytest
 
 from quarters.model.build import State
@@ -398,3 +400,73 @@ async def test_a_keyring_package_can_be_had_without_publishing_it(server: Runnin
     path.write_bytes(content)
     assert server.services.formats["pacman"].read_package(path, name).name == "own-keyring"
     assert await server.press.listed() == {}
+
+
+def quarters(server: Running, *arguments: str, code: int = 0, **variables: str) -> str:
+    """What the command says."""
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("QUARTERS_")}
+    environ |= {"QUARTERS_URL": server.url, "QUARTERS_TOKEN": server.token, **variables}
+    environ["QUARTERS_STORAGE__DATA"] = str(server.press.folder)
+    command = [sys.executable, "-m", "quarters.cli", *arguments]
+    done = subprocess.run(
+        command, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+async def test_a_rotation_on_the_command_line(server: Running, short: Path) -> None:
+    def rotate() -> None:
+        assert "quarters key use new" in quarters(server, "key", "create", "new", "--days", "30")
+        assert "(in 29 d" in quarters(server, "key", "list")
+        assert "signs now" in quarters(server, "key", "use", "new")
+        assert "expires on" in quarters(server, "key", "extend", "new", "--days", "400")
+        assert "(in" not in quarters(server, "key", "list")
+        assert "let another one do so first" in quarters(server, "key", "retire", "new", code=1)
+        assert "is retired" in quarters(server, "key", "retire", "quarters", "--revoke")
+        assert "own-keyring" in quarters(server, "key", "keyring", "own", "--publish")
+        assert ".pkg.tar.zst is written" in quarters(server, "key", "keyring", "own", "--folder", str(short))
+
+    await asyncio.to_thread(rotate)
+    assert len(list(short.glob("own-keyring-*-any.pkg.tar.zst"))) == 1
+    assert {it.name: it.state for it in (await server.admin.keys.list()).items} == {
+        "new": KeyState.SIGNING,
+        "quarters": KeyState.RETIRED,
+    }
+
+
+async def test_signed_uploads_on_the_command_line(server: Running, short: Path, anna: Person) -> None:
+    made = package("hers")
+    file, public = short / made.file_name, short / "anna.asc"
+    signature = file.with_name(f"{file.name}.sig")
+    file.write_bytes(made.content)
+    signature.write_bytes(anna.signed(made.content))
+    public.write_text(anna.public)
+
+    def upload() -> None:
+        publish = ("repo", "publish", "own", str(file))
+        assert anna.fingerprint in quarters(server, *publish, str(signature), code=1)
+        assert anna.fingerprint in quarters(server, "key", "trust", "own", str(public))
+        policy = ("key", "policy", "own", "--require-signature", "--keep-signatures")
+        assert "refused" in quarters(server, *policy)
+        assert "takes signed packages only" in quarters(server, *publish, code=1)
+        assert "name that file as well" in quarters(server, "repo", "publish", "own", str(signature), code=1)
+        assert "is published" in quarters(server, *publish, str(signature))
+        assert anna.fingerprint not in quarters(server, "key", "distrust", "own", anna.fingerprint)
+
+    await asyncio.to_thread(upload)
+    assert await server.press.listed() == {"hers": "1.0-1"}
+
+
+async def test_what_needs_attention_is_told_by_the_servers_health(server: Running) -> None:
+    async def warnings() -> list[str]:
+        async with aiohttp.ClientSession() as session, session.get(f"{server.url}/health/ready") as answer:
+            assert answer.status == 200
+            found: list[str] = (await answer.json())["warnings"]
+            return found
+
+    assert await warnings() == []
+    server.press.keys.create("short", "Short-lived", days=59)
+    await server.admin.keys.use("short")
+    (warning,) = await warnings()
+    assert "the key short, which signs, expires on" in warning

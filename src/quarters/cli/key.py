@@ -48,15 +48,13 @@ async def list_(*, json: Json = False) -> None:
 
 @app.command
 async def export(name: str | None = None, /, *, json: Json = False) -> None:
-    """Print a public key in the form that `pacman-key --add` takes."""
+    """Print a public key, by default of the key that signs, in the form that `pacman-key --add` takes."""
     async with connect() as client:
         if name is None:
             found = (await client.keys.list()).items
             if not found:
                 raise NotFound("There is no key; creating a repository makes one.")
-            if len(found) > 1:
-                raise Invalid(f"Name one of the keys: {', '.join(it.name for it in found)}.")
-            key = found[0]
+            key = next((it for it in found if it.state is KeyState.SIGNING), found[0])
         else:
             key = await client.keys.show(name)
     return output.show(key) if json else print(key.armored.rstrip("\n"))

@@ -143,8 +143,8 @@ def _with_signatures(files: tuple[Path, ...]) -> list[tuple[Path, bytes | None]]
             raise Invalid(f"{file} is not a file.")
     signatures = {file.with_suffix(""): file for file in files if file.suffix == _SIGNATURE}
     packages = [file for file in files if file.suffix != _SIGNATURE]
-    if not packages:
-        raise Invalid("Name at least one package file.")
     if alone := sorted(signatures.keys() - set(packages)):
         raise Invalid(f"{signatures[alone[0]]} is a signature of {alone[0]}; name that file as well.")
+    if not packages:
+        raise Invalid("Name at least one package file.")
     return [(file, signatures[file].read_bytes() if file in signatures else None) for file in packages]

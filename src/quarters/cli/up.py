@@ -59,7 +59,7 @@ async def _run(config: Config, file: Path | None) -> None:
         repository = await first_run.default_repository(server)
         token = await first_run.builder_token(server, folder, config.builder.name)
         async with kept_alive("builder", _builder(server, config, token, file)):
-            _greet(server.url, repository.name, folder, config)
+            _greet(server, repository.name, folder, config)
             await stop.wait()
             output.say("Stopping.")
     # Commands are not to be sent to a server that is gone; its data folder keeps how it was reached.
@@ -77,14 +77,15 @@ def _builder(server: "RunningServer", config: Config, token: Path, file: Path | 
     return [*command, "--config", str(file)] if file else command
 
 
-def _greet(url: str, repository: str, data: Path, config: Config) -> None:
-    slots = config.builder.slots
+def _greet(server: "RunningServer", repository: str, data: Path, config: Config) -> None:
+    url, slots = server.url, config.builder.slots
     output.say()
     output.facts(
         [
             ("Quarters is up", Text(url, "bold")),
             ("Data", data),
             ("Builder", f"{config.builder.name}, {slots} build{'' if slots == 1 else 's'} at once"),
+            *(("Attention", Text(warning, "yellow")) for warning in server.services.keys.warnings()),
         ]
     )
     output.say()
