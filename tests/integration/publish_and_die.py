@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +35,32 @@ async def _prepare(folder: Path) -> None:
     await database.close()
 
 
-async def _publish(folder: Path, fatal: int) -> None:
-    database = Database(f"sqlite:///{folder / 'quarters.db'}")
-    await database.open()
-    press = Press(database, folder)
-    seen = 0
+def die_at(fatal: int) -> Callable[[], None]:
+    """Kill this process at the `fatal`-th step from now on that touches the disk, unless what is returned is called."""
+    seen, alive = 0, False
 
     def die(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen
         if event in _CHANGING or (event == "open" and arguments[2] & _WRITING):
             seen += 1
-            if seen == fatal:
+            if seen == fatal and not alive:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+    def survive() -> None:
+        nonlocal alive
+        alive = True
+
     sys.addaudithook(die)
+    return survive
+
+
+async def _publish(folder: Path, fatal: int) -> None:
+    database = Database(f"sqlite:///{folder / 'quarters.db'}")
+    await database.open()
+    press = Press(database, folder)
+    survive = die_at(fatal)
     await press.deliveries.publish_ready()
-    fatal = 0  # closing the database is no part of it
+    survive()  # closing the database is no part of it
     await database.close()
 
 
@@ -79,7 +89,8 @@ async def _look(folder: Path) -> None:
     await database.close()
 
 
-def _forked(work: Coroutine[Any, Any, None]) -> int:
+def forked(work: Coroutine[Any, Any, None]) -> int:
+    """Do it in a process of its own; returns its exit code."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -96,13 +107,13 @@ def main(folder: Path) -> None:
     """Die at the first step, then at the second, and so on until a publish survives."""
     template = folder / "template"
     template.mkdir()
-    if _forked(_prepare(template)) != 0:
+    if forked(_prepare(template)) != 0:
         raise SystemExit("preparing failed")
     for fatal in range(1, 1000):
         scene = folder / str(fatal)
         shutil.copytree(template, scene)
-        code = _forked(_publish(scene, fatal))
-        if _forked(_look(scene)) != 0:
+        code = forked(_publish(scene, fatal))
+        if forked(_look(scene)) != 0:
             raise SystemExit(f"after dying at step {fatal} nothing could be read")
         shutil.rmtree(scene)
         if code != -signal.SIGKILL:

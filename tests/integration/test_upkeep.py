@@ -150,3 +150,27 @@ async def test_the_commands_for_upkeep(filled: Running) -> None:
     assert checked["findings"][0]["damage"] == "index_damaged"
     assert "is made anew" in await person.run("check", "own", "--repair", code=1)
     await person.run("check", "--all")
+
+
+def test_upkeep_killed_at_any_step_leaves_the_old_or_the_new_and_nothing_for_a_check_to_find(
+    tmp_path: Path, project: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.integration.upkeep_and_die", str(tmp_path)],
+        cwd=project, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
+    new, old, none = {"greet": "4-1"}, {"greet": "1-1"}, dict[str, str]()
+    ends = {
+        "rollback": ({"own": new, "final": none}, {"own": old, "final": none}, 4),
+        "promotion": ({"own": new, "final": none}, {"own": new, "final": new}, 4),
+        "cleaning": ({"own": new, "final": none}, {"own": new, "final": none}, 2),
+    }
+    for report in reports:
+        before, after, files = ends[report["operation"]]
+        assert report["left"] in (before, after)
+        assert (report["then"], report["files"]) == (after, files), report
+        assert (report["findings"], report["unfinished"]) == ([], [])
+    steps = {name: sum(it["operation"] == name for it in reports) for name in ends}
+    assert all(count > 3 for count in steps.values()), steps

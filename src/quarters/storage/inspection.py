@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -93,6 +94,22 @@ def misplaced(connection: Connection, repository: str) -> list[tuple[Entry, Entr
         (Entry(arch, name, sha256), Entry(arch if right == "any" else right, package, sha256))
         for arch, name, sha256, package, right in connection.execute(query)
     ]
+
+
+def dated(
+    connection: Connection, repository: str, number: int, arch: str
+) -> tuple[datetime | None, datetime | None]:
+    """When the snapshot that last changed what `number` lists for `arch` was told to be made, and `number` itself; if known."""
+    place = and_(entries.c.repository == repository, entries.c.arch == arch)
+    changes = [
+        connection.execute(select(func.max(column)).where(place, column <= number)).scalar() or 0
+        for column in (entries.c.since, entries.c.until)
+    ]
+    query = select(snapshots.c.number, snapshots.c.modified_at).where(
+        snapshots.c.repository == repository, snapshots.c.number.in_([number, max(changes)])
+    )
+    times = {row.number: row.modified_at for row in connection.execute(query)}
+    return times.get(max(changes)), times.get(number)
 
 
 def counted(connection: Connection, repository: str) -> int:

@@ -58,19 +58,20 @@ class Contents:
             )
             listing.findings.append(Finding(damage=Damage.ROW_DAMAGED, subject=entry.name, sentence=sentence))
         for number, folder in await asyncio.to_thread(self._index.at_hand, listing.repository):
-            dated = await self._database.read(_dated, name, number)
-            for arch in listing.repository.arches if dated is not None else ():
-                if dated is not None and (folder / arch).is_dir():
-                    await self._files(listing, number, dated, folder / arch, format)
+            for arch in listing.repository.arches:
+                if (folder / arch).is_dir():
+                    await self._files(listing, number, folder / arch, format)
         for path in await asyncio.to_thread(self._index.strange, name):
             sentence = f"{path} does not belong among the indexes of {name}."
             listing.findings.append(Finding(damage=Damage.INDEX_EXTRA, subject=path.name, sentence=sentence))
             listing.stale = True
         return listing
 
-    async def _files(
-        self, listing: Listing, number: int, modified_at: datetime, folder: Path, format: Format
-    ) -> None:
+    async def _files(self, listing: Listing, number: int, folder: Path, format: Format) -> None:
+        name = listing.repository.name
+        earliest, latest = await self._database.read(inspection.dated, name, number, folder.name)
+        if latest is None:
+            return  # of a snapshot that expired; nobody is served it
         subject = f"{listing.repository.name}@{number} for {folder.name}"
         try:
             fresh = await self._database.read(self._index.fresh, listing.repository, number, folder.name)
@@ -78,7 +79,7 @@ class Contents:
             sentence = f"The index of {subject} cannot be made from the rows, which are damaged."
             listing.findings.append(Finding(damage=Damage.ROW_DAMAGED, subject=subject, sentence=sentence))
             return
-        expected = Expected(subject, fresh, self._keys.trusted(), modified_at, self._now)
+        expected = Expected(subject, fresh, self._keys.trusted(), earliest, latest, self._now)
         found = await asyncio.to_thread(indexes.examine, folder, expected, format)
         listing.findings += found
         listing.stale = listing.stale or bool(found)
@@ -120,8 +121,3 @@ def _listing(connection: Connection, name: str) -> Listing:
         subject = f"{name}@{found.number}"
         listing.findings.append(Finding(damage=Damage.ROW_DAMAGED, subject=subject, sentence=sentence))
     return listing
-
-
-def _dated(connection: Connection, name: str, number: int) -> datetime | None:
-    known = {it.number for it in snapshots.listed(connection, name, before=number + 1, limit=1)}
-    return snapshots.get(connection, name, number).modified_at if number in known else None

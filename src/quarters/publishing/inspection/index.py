@@ -18,12 +18,16 @@ from quarters.publishing.signing import verification
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """What an index has to be: its `index` as the rows have it, signed by one of `trusted`, dated `modified_at`."""
+    """What an index has to be: `index` as the rows have it, signed by one of `trusted`, dated between two times.
+
+    Those of the snapshot that last changed it, as far as that is known, and of the snapshot itself.
+    """
 
     subject: str
     index: Index
     trusted: Sequence[Cert]
-    modified_at: datetime
+    earliest: datetime | None
+    latest: datetime
     now: datetime
 
 
@@ -52,10 +56,10 @@ def _examined(folder: Path, expected: Expected, format: Format) -> Iterator[Find
                 verification.check(there[name], signature, expected.trusted, expected.now)
             except SignatureRefused as error:
                 yield _finding(Damage.INDEX_DAMAGED, expected, name, f"is not signed well. {error}")
-        if name in there and found[name].stat().st_mtime != expected.modified_at.timestamp():
-            wanted = f"{expected.modified_at:%Y-%m-%d %H:%M:%S}"
+        if name in there and not _dated(found[name], expected):
+            told = f"{expected.latest:%Y-%m-%d %H:%M:%S}"
             yield _finding(
-                Damage.INDEX_DAMAGED, expected, name, f"is not dated {wanted}, as clients were told"
+                Damage.INDEX_DAMAGED, expected, name, f"is not of the time {told} or when it last changed"
             )
     if there.keys() == names and not _turnable(there, expected.index):
         yield _finding(Damage.INDEX_DAMAGED, expected, TABLE, "does not tell the pages of the index")
@@ -71,6 +75,12 @@ def signed(folder: Path, expected: Expected) -> str | None:
             continue
         return name
     return None
+
+
+def _dated(path: Path, expected: Expected) -> bool:
+    date = path.stat().st_mtime
+    earliest = expected.earliest.timestamp() if expected.earliest else date
+    return earliest <= date <= expected.latest.timestamp()
 
 
 def _same(there: bytes, fresh: bytes, format: Format) -> bool:
