@@ -99,7 +99,7 @@ def misplaced(connection: Connection, repository: str) -> list[tuple[Entry, Entr
 def dated(
     connection: Connection, repository: str, number: int, arch: str
 ) -> tuple[datetime | None, datetime | None]:
-    """When the snapshot that last changed what `number` lists for `arch` was told to be made, and `number` itself; if known."""
+    """The times of the snapshot that last changed what `number` lists for `arch`, and of `number`; None: unknown."""
     place = and_(entries.c.repository == repository, entries.c.arch == arch)
     changes = [
         connection.execute(select(func.max(column)).where(place, column <= number)).scalar() or 0
