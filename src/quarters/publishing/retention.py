@@ -21,6 +21,9 @@ _AT_ONCE = 500
 _REMOVED_AT_ONCE = 50
 """Files removed in one transaction: the other writes wait meanwhile."""
 
+_FIRST = 300.0
+"""Seconds after the start: it is not to delay what waits for the server."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -52,6 +55,7 @@ class Retention:
 
     async def run(self) -> None:
         """Clean everything now and then, until cancelled."""
+        await asyncio.sleep(min(_FIRST, self._settings.clean_every))
         while True:
             for name in await self._database.read(repositories.currents):
                 try:
