@@ -22,8 +22,8 @@ from quarters.protocol.client import Client
 from quarters.protocol.resources import NewRepository
 from tests.press import package
 
-ROUNDS = 1
-SECONDS = 2
+ROUNDS = 3
+SECONDS = 4
 MANY = 1000
 WORDY = 4
 SNAPSHOT = 1 + 2 + WORDY
