@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from quarters.formats.pacman import Pacman
 from quarters.model.errors import NotFound
 from quarters.protocol.resources import RepositoryChange
 from quarters.protocol.snapshots import Cleaned, Promotion
+from quarters.publishing.intake import Intake
 from quarters.storage import garbage
 from quarters.storage.database import Database
 from quarters.storage.schema import garbage as garbage_rows
@@ -163,6 +165,19 @@ async def test_a_file_is_never_removed_under_the_hands_of_who_takes_it_in(press:
     await press.retention.collect()
     assert await press.listed() == {"greet": "1-1"}
     assert await obtainable(press, ONE)
+
+
+async def test_a_file_that_was_taken_in_and_is_about_to_be_listed_is_spared(press: Press) -> None:
+    await clean(press)
+    press.clock.at += timedelta(seconds=press.settings.grace)
+    path = press.folder / "upload"
+    path.write_bytes(ONE.content)
+    formats = {"pacman": Pacman()}
+    file = formats["pacman"].read_package(path, ONE.file_name)
+    await Intake(press.database, press.files, press.keys, formats).take(path, file)
+    await press.retention.collect()
+    assert press.files.path(sha256(ONE)).exists()
+    assert not press.files.path(sha256(TWO)).exists()
 
 
 async def test_what_is_marked_is_known(press: Press) -> None:
