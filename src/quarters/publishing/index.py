@@ -89,7 +89,7 @@ class IndexWriter:
         format = self._formats[repository.format]
         edition = Edition(repository, number, arch, Change())
         new = turned(connection, format, edition, None)
-        return pages.bound(format, repository.name, list(new), repository.compression)
+        return pages.bound(format, repository.name, new, repository.compression)
 
     def prune(self, repository: str, current: int, kept: int) -> None:
         """Remove the folders of all but the `kept` newest snapshots."""
@@ -151,7 +151,7 @@ class IndexWriter:
         repository = edition.repository
         format = self._formats[repository.format]
         new = turned(connection, format, edition, self._base(connection, edition))
-        index = pages.bound(format, repository.name, list(new), repository.compression)
+        index = pages.bound(format, repository.name, new, repository.compression)
         # The time is what clients are told; a server that only looks at the file then tells the same.
         durable.write_all(folder, self._signed(index), modified_at)
 
