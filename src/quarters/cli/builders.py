@@ -22,7 +22,7 @@ async def list_(*, json: Json = False) -> None:
     if json:
         return output.show(found)
     return output.table(
-        ("BUILDER", "STATE", "ARCHITECTURES", ">SLOTS", "BUILDING", "SEEN", "EXECUTOR"),
+        ("BUILDER", "STATE", "ARCHITECTURES", ">SLOTS", "BUILDING", "SEEN", "EXECUTOR?"),
         (
             (it.name, _standing(it), it.arches, it.slots, it.running, output.ago(it.last_seen), it.executor)
             for it in found

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from cyclopts import Parameter
@@ -42,6 +42,9 @@ STYLES = {
 _UNBOUNDED = 10_000
 """Columns where there is no terminal: nothing is cut off in a pipe."""
 
+_GAP = 2
+"""Blanks between columns."""
+
 
 def console() -> Console:
     """Standard output: as wide as the terminal, or as wide as it needs to be."""
@@ -61,13 +64,19 @@ def say(text: str = "") -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
-    """Print rows below headings; a heading that begins with > is right-aligned, None is a dash."""
-    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in headings:
-        right = heading.startswith(">")
-        grid.add_column(heading.lstrip(">"), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(cell if isinstance(cell, Text) else Text(_plain(cell)) for cell in row))
+    """Print rows below headings; None is a dash.
+
+    A column whose heading begins with > is right-aligned; one whose heading ends with ? is left out
+    where the terminal is too narrow, the last of them first.
+    """
+    cells = [[it if isinstance(it, Text) else Text(_plain(it)) for it in row] for row in rows]
+    shown = fitting(headings, [[it.cell_len for it in row] for row in cells], console().width)
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for index in shown:
+        justify: Literal["left", "right"] = "right" if headings[index].startswith(">") else "left"
+        grid.add_column(headings[index].strip(">?"), justify=justify, overflow="fold")
+    for row in cells:
+        grid.add_row(*(row[index] for index in shown))
     if grid.row_count or not empty:
         _print(grid)
     else:
@@ -81,6 +90,19 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
         if value not in (None, "", ()):
             grid.add_row(Text(name, "bold"), value if isinstance(value, Text) else Text(_plain(value)))
     _print(grid)
+
+
+def fitting(headings: Sequence[str], lengths: Sequence[Sequence[int]], width: int) -> list[int]:
+    """The columns that are shown in `width`, from the lengths of the cells of each row."""
+    widths = [
+        _GAP + max([len(heading.strip(">?")), *(row[index] for row in lengths)])
+        for index, heading in enumerate(headings)
+    ]
+    shown = list(range(len(headings)))
+    for index in reversed(range(len(headings))):
+        if headings[index].endswith("?") and sum(widths[it] for it in shown) > width:
+            shown.remove(index)
+    return shown
 
 
 def _print(grid: Table) -> None:

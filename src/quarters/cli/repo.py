@@ -97,7 +97,7 @@ async def list_(*, json: Json = False) -> None:
     if json:
         return output.show(found)
     return output.table(
-        ("REPOSITORY", "ARCHITECTURES", ">PACKAGES", ">SNAPSHOT", "PUBLISHED", "DESCRIPTION"),
+        ("REPOSITORY", "ARCHITECTURES", ">PACKAGES", ">SNAPSHOT", "PUBLISHED", "DESCRIPTION?"),
         (
             (
                 it.name,

@@ -36,7 +36,7 @@ async def packages(
     if json:
         return output.show(found)
     return output.table(
-        ("PACKAGE", "VERSION", "ARCH", ">SIZE", "ADDED", ">BUILD", "PACKAGER"),
+        ("PACKAGE", "VERSION", "ARCH?", ">SIZE?", "ADDED", ">BUILD", "PACKAGER?"),
         (
             (
                 it.name,

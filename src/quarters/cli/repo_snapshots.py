@@ -23,7 +23,7 @@ async def snapshots(
     if json:
         return output.show(found)
     return output.table(
-        (">SNAPSHOT", "MADE", ">PACKAGES", "BY", "NOTE", "PINS"),
+        (">SNAPSHOT", "MADE", ">PACKAGES", "BY?", "NOTE", "PINS"),
         ((it.number, output.ago(it.created_at), it.packages, it.actor, it.note, it.pins) for it in found),
         empty=f"Nothing was published in {name} yet.",
     )

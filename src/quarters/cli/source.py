@@ -77,7 +77,7 @@ async def list_(*, json: Json = False) -> None:
     if json:
         return output.show(found)
     return output.table(
-        ("SOURCE", "KIND", "REPOSITORY", ">RECIPES", ">UNREADABLE", "SYNCED", "STATE", "LOCATION"),
+        ("SOURCE", "KIND?", "REPOSITORY?", ">RECIPES", ">UNREADABLE", "SYNCED", "STATE", "LOCATION?"),
         (
             (
                 it.name,
@@ -161,7 +161,7 @@ def _absolute(location: str) -> str:
 def _standing(it: Source) -> str:
     if not it.enabled:
         return "disabled"
-    return it.problem or ("automatic" if it.automatic else "on request")
+    return "failing" if it.problem else "automatic" if it.automatic else "on request"
 
 
 def _facts(it: Source) -> list[tuple[str, object]]:

@@ -47,6 +47,12 @@ def test_in_a_pipe_no_cell_is_cut_off_and_no_line_ends_with_blanks(
     assert lines == ["NAME  NUMBER  WHAT", "a          1  " + "x" * 300, "bb        22  -"]
 
 
+@pytest.mark.parametrize(("width", "shown"), [(80, [0, 1, 2, 3]), (30, [0, 1, 3]), (20, [0, 3]), (5, [0, 3])])
+def test_a_narrow_terminal_does_without_the_last_columns_that_may_go(width: int, shown: list[int]) -> None:
+    headings = ("NAME", "ARCH?", "PACKAGER?", ">SIZE")
+    assert output.fitting(headings, [(10, 6, 30, 4), (8, 3, 12, 2)], width) == shown
+
+
 def test_in_a_pipe_there_is_no_colour(capsys: pytest.CaptureFixture[str]) -> None:
     output.table(("STATE",), [(output.state(State.FAILED),)])
     assert "\x1b" not in capsys.readouterr().out
