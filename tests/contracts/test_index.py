@@ -13,9 +13,10 @@ from quarters.model.errors import PublishRejected
 from quarters.model.repository import Compression
 from quarters.protocol.resources import RepositoryChange
 from quarters.publishing.uploads import Terms
+from quarters.publishing.change import Change
 from quarters.storage import repositories, snapshots
 from quarters.storage.database import Database
-from tests.press import Made, Press, package
+from tests.press import NOON, Made, Press, package
 
 FILES = ("own.db", "own.db.sig", "own.files", "own.files.sig")
 
@@ -86,17 +87,18 @@ async def test_an_old_snapshot_is_made_again_from_a_newer_one_as_it_was(press: P
     assert (await index(press, number))[::2] == first[::2]
 
 
-async def test_an_index_that_was_never_committed_is_not_what_the_next_one_starts_from(press: Press) -> None:
+async def test_an_index_that_was_never_committed_is_not_what_another_starts_from(press: Press) -> None:
     await upload(press, *(package(f"p{number}") for number in range(50)))
-    folder = press.folder / "index" / "own"
+    await press.swap.tidied()
     before = await index(press)
-    (served,) = folder.glob(f"{max(int(it.name.partition('-')[0]) for it in folder.iterdir())}-*")
-    await upload(press, package("lost"))
-    number, _, rest = served.name.partition("-")
-    left = folder / f"{int(number) + 1}-{rest}"
-    left.rename(folder / f"{int(number) + 2}-{rest}")  # as a killed process would have left it
-    shutil.rmtree(served)
-    assert (await index(press, int(number)))[::2] == before[::2]
+    number = await press.database.read(repositories.current, "own")
+    repository = await press.database.read(repositories.get, "own")
+    # A process that is killed now would leave the same.
+    await press.index.prepare(repository, number, Change(gone=frozenset({("x86_64", "p7")})), NOON)
+    for folder in (press.folder / "index" / "own").iterdir():
+        if not folder.name.startswith(f"{number + 1}-"):
+            shutil.rmtree(folder)
+    assert (await index(press))[::2] == before[::2]
 
 
 async def test_a_flipped_bit_on_the_disk_is_gone_with_the_next_publish(press: Press) -> None:
