@@ -12,8 +12,8 @@ from quarters.formats.pacman import Pacman
 from quarters.model.errors import PublishRejected
 from quarters.model.repository import Compression
 from quarters.protocol.resources import RepositoryChange
-from quarters.publishing.uploads import Terms
 from quarters.publishing.change import Change
+from quarters.publishing.uploads import Terms
 from quarters.storage import repositories, snapshots
 from quarters.storage.database import Database
 from tests.press import NOON, Made, Press, package
