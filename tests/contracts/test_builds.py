@@ -68,7 +68,7 @@ async def test_a_cancelled_build_blocks_what_needs_it(farm: Farm) -> None:
     shown = await farm.builds.cancel(requested.builds[0], "ann")
     assert shown.state is State.CANCELLED
     assert (await farm.states())["app"] is State.BLOCKED
-    with pytest.raises(StateChangeRefused):
+    with pytest.raises(StateChangeRefused, match="A cancelled build cannot be cancelled"):
         await farm.builds.cancel(requested.builds[0], "ann")
 
 

@@ -74,12 +74,16 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
 }
 
 
+_ASKED_FOR = {Event.CANCEL: "be cancelled", Event.RETRY: "be tried again"}
+
+
 def after(state: State, event: Event) -> State:
     """The state that `event` leads to, or StateChangeRefused."""
     try:
         return TRANSITIONS[state, event]
     except KeyError:
-        raise StateChangeRefused(f"A build that is {state} cannot {event.replace('_', ' ')}.") from None
+        what = _ASKED_FOR.get(event, event.replace("_", " "))
+        raise StateChangeRefused(f"A {state.replace('_', ' ')} build cannot {what}.") from None
 
 
 class Step(StrEnum):

@@ -56,7 +56,16 @@ def test_a_server_that_does_not_answer_is_named(
     monkeypatch.setenv("QUARTERS_URL", "http://127.0.0.1:9")
     code, words = said(capsys, "builds", "list")
     assert (code, words.count("\n")) == (1, 1)
-    assert "The server at http://127.0.0.1:9 does not answer" in words
+    assert "The server at http://127.0.0.1:9 does not answer (Connection refused)" in words
+
+
+def test_an_address_that_is_none_is_told_apart_from_a_server_that_does_not_answer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUARTERS_URL", "nonsense")
+    code, words = said(capsys, "builds", "list")
+    assert (code, words.count("\n")) == (1, 1)
+    assert "that is no address such as https://packages.example.org" in words
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("builds", "--help"), ("up", "--help")])

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -102,7 +103,7 @@ class Transport:
                     raise error_from(answer.status, await answer.read())
                 yield answer
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise self._unreachable(str(error) or type(error).__name__) from error
+            raise self._unreachable(_why(error)) from error
 
     async def follow(
         self, path: str, params: Params | None = None, last_id: str = ""
@@ -154,6 +155,16 @@ class Transport:
 def below(*parts: str | int) -> str:
     """The path of an API resource from its parts, each of them escaped."""
     return "/api/v1/" + "/".join(quote(str(part), safe="") for part in parts)
+
+
+def _why(error: aiohttp.ClientError | TimeoutError) -> str:
+    if isinstance(error, aiohttp.InvalidURL):
+        return "that is no address such as https://packages.example.org"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        # Names that are not found have negative numbers, and words of their own.
+        number = error.os_error.errno or 0
+        return os.strerror(number) if number > 0 else error.os_error.strerror or str(error)
+    return str(error) or type(error).__name__
 
 
 def _payload(
