@@ -62,7 +62,17 @@ async def rollback(name: str, snapshot: str, /, *, yes: Yes = False, json: Json 
         return None
     async with connect() as client:
         made = await client.snapshots.rollback(name, snapshot)
-    return output.show(made) if json else tell([made])
+        sources = await everything(lambda cursor: client.sources.list(cursor=cursor))
+    if json:
+        return output.show(made)
+    tell([made])
+    for it in sources:
+        if it.repository == name and it.automatic and it.enabled:
+            output.say(
+                f"Source {it.name} builds again what is newer in its recipes; "
+                f"`quarters source edit {it.name} --no-automatic` stops it."
+            )
+    return None
 
 
 def changes(found: Iterable[Changed], *, empty: str = "") -> None:
