@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -160,7 +161,8 @@ def below(*parts: str | int) -> str:
 def _why(error: aiohttp.ClientError | TimeoutError) -> str:
     if isinstance(error, aiohttp.InvalidURL):
         return "that is no address such as https://packages.example.org"
-    if isinstance(error, aiohttp.ClientConnectorError):
+    # The numbers of TLS are not those of the system.
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error.os_error, ssl.SSLError):
         # Names that are not found have negative numbers, and words of their own.
         number = error.os_error.errno or 0
         return os.strerror(number) if number > 0 else error.os_error.strerror or str(error)
