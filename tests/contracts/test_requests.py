@@ -128,6 +128,27 @@ async def test_a_person_may_build_again_what_failed(farm: Farm) -> None:
     await farm.run("lib", "app")
 
 
+async def test_what_was_built_and_taken_back_is_built_again_for_a_person_and_for_a_new_recipe_only(
+    farm: Farm,
+) -> None:
+    await farm.begin(recipe("lib"))
+    await farm.requests.plan_sources()
+    # Nothing is listed afterwards, as after a rollback.
+    await farm.run("lib")
+    await farm.have(recipe("other"))
+    await farm.requests.plan_sources()
+    assert await farm.states() == {"lib": State.SUCCEEDED, "other": State.READY}
+    assert (await farm.ask("lib")).builds
+    await farm.have(recipe("lib", version="2-1", fingerprint="f2"))
+    await farm.requests.plan_sources()
+    lib = (await farm.builds.list(BuildFilter(pkgbase="lib"))).items
+    assert [(one.version, one.state) for one in lib] == [
+        ("2-1", State.READY),
+        ("1-1", State.SUPERSEDED),
+        ("1-1", State.SUCCEEDED),
+    ]
+
+
 async def test_what_failed_is_built_again_when_something_that_it_needs_is(farm: Farm) -> None:
     await farm.begin(recipe("lib"), recipe("app", "lib"))
     await farm.requests.plan_sources()

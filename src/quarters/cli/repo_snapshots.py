@@ -62,16 +62,10 @@ async def rollback(name: str, snapshot: str, /, *, yes: Yes = False, json: Json 
         return None
     async with connect() as client:
         made = await client.snapshots.rollback(name, snapshot)
-        sources = await everything(lambda cursor: client.sources.list(cursor=cursor))
     if json:
         return output.show(made)
     tell([made])
-    for it in sources:
-        if it.repository == name and it.automatic and it.enabled:
-            output.say(
-                f"Source {it.name} builds again what is newer in its recipes; "
-                f"`quarters source edit {it.name} --no-automatic` stops it."
-            )
+    output.say("What was taken back is built again when its recipe changes, or for `quarters build`.")
     return None
 
 

@@ -1,13 +1,13 @@
 """Turns a plan into builds, in one transaction: joins what is queued, replaces what is outdated, links what needs what."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
-from quarters.model.build import State
+from quarters.model.build import BROKEN, SATISFIED, Cause, State
 from quarters.model.recipe import SourcedRecipe
 from quarters.planning.cycles import knots
 from quarters.planning.order import remaining_path
@@ -21,8 +21,16 @@ _SETTLED = frozenset({State.WAITING, State.BLOCKED})
 """States in which a build's prerequisites still matter."""
 
 
+_CHANGES = frozenset({Cause.NEW, Cause.NEW_VERSION, Cause.RECIPE_CHANGED})
+"""Causes that lie in the recipe alone."""
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """On whose behalf a plan is carried out; `automatic` leaves alone what failed with the very same recipe."""
+    """On whose behalf a plan is carried out.
+
+    `automatic` leaves alone what failed with the very same recipe, and what succeeded with it and was taken back since
+    (a rollback, a removal): both wait for a person.
+    """
 
     request: int
     requester: str
@@ -31,7 +39,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Enqueued(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a plan, by pkgbase: new builds, ones that were there, and failed ones that are not tried again."""
+    """What became of a plan, by pkgbase: new builds, ones that were there, and ended ones that are left alone."""
 
     created: dict[str, int]
     joined: dict[str, int]
@@ -43,10 +51,11 @@ def enqueue(
 ) -> Enqueued:
     """Queue the builds of `plan`; `recipes` holds the recipe of each."""
     there = requests.open_builds(connection, plan.repository, plan.arch)
-    broken = requests.latest_broken(
+    ended = requests.latest_ended(
         connection, plan.repository, plan.arch, {build.pkgbase for build in plan.builds}
     )
-    joined, held, fresh = _sorted_out(plan, there, broken, order)
+    broken = {pkgbase: one for pkgbase, one in ended.items() if one.state in BROKEN}
+    joined, held, fresh = _sorted_out(plan, there, ended, order)
     builds.supersede(connection, [there[one.pkgbase].id for one in fresh if one.pkgbase in there], now)
     rows = [_row(build, plan, recipes[build.pkgbase], order, now) for build in fresh]
     created = dict(
@@ -68,28 +77,30 @@ def enqueue(
 
 
 def _sorted_out(
-    plan: Plan, there: dict[str, Earlier], broken: dict[str, Earlier], order: Order
+    plan: Plan, there: dict[str, Earlier], ended: dict[str, Earlier], order: Order
 ) -> tuple[dict[str, int], dict[str, int], list[PlannedBuild]]:
     """What to join, what to leave alone, and what to build; prerequisites come before what needs them."""
     joined: dict[str, int] = {}
     held: dict[str, int] = {}
     fresh: dict[str, PlannedBuild] = {}
     for build in plan.builds:
-        queued, failed = there.get(build.pkgbase), broken.get(build.pkgbase)
+        queued, last = there.get(build.pkgbase), ended.get(build.pkgbase)
         if queued is not None and (queued.fingerprint, queued.bump) == (build.fingerprint, build.bump):
             joined[build.pkgbase] = queued.id
-        elif (
-            order.automatic
-            and queued is None
-            and failed is not None
-            and failed.fingerprint == build.fingerprint
-            # A prerequisite that is built anew may mend it.
-            and not any(edge.pkgbase in fresh for edge in build.needs)
-        ):
-            held[build.pkgbase] = failed.id
+        elif order.automatic and queued is None and last is not None and _is_held(build, last, fresh):
+            held[build.pkgbase] = last.id
         else:
             fresh[build.pkgbase] = build
     return joined, held, list(fresh.values())
+
+
+def _is_held(build: PlannedBuild, last: Earlier, fresh: Container[str]) -> bool:
+    if last.fingerprint != build.fingerprint:
+        return False
+    if last.state in SATISFIED:
+        return build.cause in _CHANGES
+    # A prerequisite that is built anew may mend what failed.
+    return not any(edge.pkgbase in fresh for edge in build.needs)
 
 
 def _row(

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from quarters.model.build import BROKEN, OPEN, State
+from quarters.model.build import OPEN, TERMINAL, State
 from quarters.model.errors import NotFound
 from quarters.storage.schema import builds, repositories, requests, snapshots, sources, upstream_packages
 from quarters.storage.transitions import chunks
+
+_ENDED = sorted(TERMINAL - {State.SUPERSEDED})
 
 
 class Basis(msgspec.Struct, frozen=True):
@@ -117,10 +119,10 @@ def open_builds(connection: Connection, repository: str, arch: str) -> dict[str,
     return {row.pkgbase: _one(row) for row in connection.execute(query)}
 
 
-def latest_broken(
+def latest_ended(
     connection: Connection, repository: str, arch: str, pkgbases: Collection[str]
 ) -> dict[str, Earlier]:
-    """By pkgbase, the latest build, where that failed, timed out or was cancelled."""
+    """By pkgbase, the latest build, where that is over and no newer recipe took its place."""
     found: dict[str, Earlier] = {}
     # Names need no order here, but statements that repeat are cached by their shape.
     numbered = dict(enumerate(sorted(pkgbases)))
@@ -128,7 +130,7 @@ def latest_broken(
         names = [numbered[number] for number in some]
         of_bases = (builds.c.repository == repository, builds.c.arch == arch, builds.c.pkgbase.in_(names))
         newest = select(func.max(builds.c.id)).where(*of_bases).group_by(builds.c.pkgbase)
-        query = _earlier().where(builds.c.id.in_(newest), builds.c.state.in_(sorted(BROKEN - OPEN)))
+        query = _earlier().where(builds.c.id.in_(newest), builds.c.state.in_(_ENDED))
         found.update((row.pkgbase, _one(row)) for row in connection.execute(query))
     return found
 
