@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import msgspec
 
-from benchmarks.library import ARCH, Library
+from benchmarks.packages import ARCH, Library
 from benchmarks.publisher import Result
 from benchmarks.running import Skipped, scratch, server
 from benchmarks.stock import NAME

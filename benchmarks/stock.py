@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from benchmarks.library import ARCH, Library
+from benchmarks.packages import ARCH, Library
 from quarters.config import Config
 from quarters.formats.pacman import Pacman
 from quarters.model.repository import Repository, Snapshot
