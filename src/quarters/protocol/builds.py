@@ -84,7 +84,6 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     checks: bool = True
     network: Network = Network.SOURCES
     timeout: int = 3600
-    recipe_sha256: str = ""
 
 
 class ClaimReply(msgspec.Struct, frozen=True):
