@@ -191,3 +191,13 @@ async def test_what_is_marked_is_known(press: Press) -> None:
         )
 
     assert await press.database.read(read) == (2, True, {sha256(ONE)})
+
+
+async def test_no_file_is_removed_while_somebody_holds_them(press: Press) -> None:
+    await clean(press)
+    press.clock.at += timedelta(seconds=press.settings.grace)
+    await press.database.write(garbage.hold, "backup", press.clock.at + timedelta(seconds=60))
+    assert (await press.retention.collect(), stored(press)) == (0, 3)
+    press.clock.at += timedelta(seconds=60)  # whoever held them was killed
+    assert await press.retention.collect() == len(ONE.content) + len(TWO.content)
+    assert stored(press) == 1

@@ -99,7 +99,7 @@ class Retention:
         freed = 0
         while True:
             dealt, bytes_ = await self._database.write(
-                garbage.remove, before, _REMOVED_AT_ONCE, self._files.remove
+                garbage.remove, before, _REMOVED_AT_ONCE, self._files.remove, self._now()
             )
             freed += bytes_
             if not dealt:

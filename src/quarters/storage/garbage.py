@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, exists, func, insert, select
 
 from quarters.model.build import OPEN
-from quarters.storage.schema import artifacts, builds, entries, garbage, packages
+from quarters.storage.schema import artifacts, builds, entries, garbage, holds, packages
 
 _AT_ONCE = 1000
 
@@ -71,14 +71,33 @@ def count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(garbage)).scalar_one())
 
 
+def hold(connection: Connection, name: str, until: datetime) -> None:
+    """Let no file be removed until then, or until `release`; whoever needs longer holds again under the same name."""
+    release(connection, name)
+    connection.execute(insert(holds).values(name=name, until=until))
+
+
+def release(connection: Connection, name: str) -> None:
+    """Let files be removed again."""
+    connection.execute(delete(holds).where(holds.c.name == name))
+
+
+def held(connection: Connection, now: datetime) -> bool:
+    """Whether somebody holds the files; what was held for too long by a killed process is forgotten."""
+    connection.execute(delete(holds).where(holds.c.until <= now))
+    return connection.execute(select(holds.c.name).limit(1)).first() is not None
+
+
 def remove(
-    connection: Connection, before: datetime, limit: int, unlink: Callable[[str], int]
+    connection: Connection, before: datetime, limit: int, unlink: Callable[[str], int], now: datetime
 ) -> tuple[int, int]:
     """Remove up to `limit` of what was marked until `before` and is still unwanted, calling `unlink` for each file.
 
     Returns how many marks were dealt with and how many bytes became free. Killed within, it leaves a mark without a
-    file, which the next call removes.
+    file, which the next call removes. Nothing is removed while somebody holds the files.
     """
+    if held(connection, now):
+        return 0, 0
     query = select(garbage.c.sha256).where(garbage.c.marked_at <= before).order_by(garbage.c.sha256)
     due = list(connection.execute(query.limit(limit).with_for_update()).scalars())
     if not due:

@@ -183,6 +183,7 @@ builds = Table(
         sqlite_where=text("state IN ('waiting','blocked','ready','running','publishing')"),
         postgresql_where=text("state IN ('waiting','blocked','ready','running','publishing')"),
     ),
+    sqlite_autoincrement=True,  # a number is never given to a second build, whose logs would be the first one's
 )
 
 build_needs = Table(
@@ -282,6 +283,14 @@ garbage = Table(
     metadata,
     Column("sha256", Text, primary_key=True),
     Column("marked_at", Time, nullable=False),
+)
+
+# While one of these lasts no package file is removed: somebody copies them.
+holds = Table(
+    "holds",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("until", Time, nullable=False),
 )
 
 # By bytes, as Python orders names, on every engine: stretches of them are asked for.

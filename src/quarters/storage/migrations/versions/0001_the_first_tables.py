@@ -121,6 +121,7 @@ def upgrade() -> None:
             ["requests.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("builds", schema=None) as batch_op:
         batch_op.create_index("builds_by_base", ["repository", "pkgbase", "arch"], unique=False)
@@ -197,6 +198,12 @@ def upgrade() -> None:
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("marked_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("sha256"),
+    )
+    op.create_table(
+        "holds",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "sources",
@@ -296,6 +303,7 @@ def downgrade() -> None:
     op.drop_table("upstream_packages")
     op.drop_table("sources")
     op.drop_table("pins")
+    op.drop_table("holds")
     op.drop_table("garbage")
     op.drop_table("snapshots")
     op.drop_table("signatures")
