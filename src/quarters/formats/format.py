@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from quarters.model.library import Library
 from quarters.model.recipe import Dependency, Provision, Recipe
 from quarters.model.repository import Compression, PackageFile, Published
 
@@ -13,6 +14,18 @@ class Share(NamedTuple):
 
     length: int
     packed: bytes | memoryview
+
+
+class Listing(NamedTuple):
+    """What an index says of a package file; `sha256` and `signature` are empty where it does not give them."""
+
+    file_name: str
+    name: str
+    version: str
+    arch: str
+    size: int
+    sha256: str
+    signature: bytes
 
 
 class Keyring(NamedTuple):
@@ -40,6 +53,10 @@ class Format(Protocol):
 
     def satisfies(self, provision: Provision, dependency: Dependency) -> bool:
         """Whether something that provides `provision` meets `dependency`, by the client's own rules."""
+        ...
+
+    def library_provision(self, library: Library) -> Provision:
+        """What a package that provides `library` offers to dependencies on it, as recipes write them."""
         ...
 
     def bumped(self, version: str, bump: int) -> str:
@@ -91,6 +108,10 @@ class Format(Protocol):
 
     def read_index(self, data: bytes) -> list[Published]:
         """The packages that an upstream's index lists; Invalid if it cannot be read."""
+        ...
+
+    def read_listing(self, data: bytes) -> list[Listing]:
+        """The package files that an index lists, wherever it comes from; Invalid if it cannot be read."""
         ...
 
     def index_url(self, server: str, repository: str, arch: str) -> str:

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from quarters.model.library import Libraries
 from quarters.model.recipe import Dependency, Provision
 
 
@@ -76,6 +77,8 @@ class PackageFile(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
     depends: tuple[Dependency, ...] = ()
     provides: tuple[Provision, ...] = ()
+    libraries: Libraries = Libraries()
+    """What its files link to and can be linked to, whatever `depends` and `provides` claim."""
     index: dict[str, str]
 
 

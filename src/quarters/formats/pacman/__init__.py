@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from quarters.formats.format import Keyring, Share
-from quarters.formats.pacman import dependency, index, keyring, package, srcinfo, version
+from quarters.formats.format import Keyring, Listing, Share
+from quarters.formats.pacman import dependency, index, keyring, libraries, package, srcinfo, version
 from quarters.formats.pacman.package import Limits
+from quarters.model.library import Library
 from quarters.model.recipe import Dependency, Provision, Recipe
 from quarters.model.repository import Compression, PackageFile, Published
 
@@ -31,6 +32,10 @@ class Pacman:
     def satisfies(self, provision: Provision, dependency_: Dependency) -> bool:
         """Whether `provision` meets `dependency_` by libalpm's rules."""
         return dependency.satisfies(provision, dependency_)
+
+    def library_provision(self, library: Library) -> Provision:
+        """`libfoo.so=1-64` for `libfoo.so.1` of 64 bits."""
+        return libraries.provision(library)
 
     def bumped(self, version_: str, bump: int) -> str:
         """The version of the `bump`-th rebuild: `1.0-1` becomes `1.0-1.n`."""
@@ -79,6 +84,10 @@ class Pacman:
     def read_index(self, data: bytes) -> list[Published]:
         """The packages of a `.db`, however it is compressed."""
         return index.read_index(data)
+
+    def read_listing(self, data: bytes) -> list[Listing]:
+        """The package files of a `.db`, with the signatures that it holds (%PGPSIG%)."""
+        return index.read_listing(data)
 
     def index_url(self, server: str, repository: str, arch: str) -> str:
         """Where pacman finds the `.db`, `server` being a Server line of pacman.conf(5)."""

@@ -1,9 +1,10 @@
 """Repository indexes (`.db` and `.files`): written as repo-add writes them, read however upstream wrote them."""
 
+import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from quarters.formats.format import Share
+from quarters.formats.format import Listing, Share
 from quarters.formats.pacman.compression import CHUNK, kind_of, packed, unpacked
 from quarters.formats.pacman.dependency import parse_provision
 from quarters.formats.pacman.tar import BLOCK, Kind, Tar
@@ -59,16 +60,29 @@ def content(data: bytes) -> Iterator[bytes]:
 
 def read_index(data: bytes) -> list[Published]:
     """The packages in a `.db` (plain, gzip, xz or zstd, of any number of members or frames); Invalid if unreadable."""
+    return [_published(*its) for its in _descs(data)]
+
+
+def read_listing(data: bytes) -> list[Listing]:
+    """The package files in a `.db`; Invalid if it cannot be read."""
+    return [_listing(*its) for its in _descs(data)]
+
+
+def _descs(data: bytes) -> Iterator[tuple[str, str]]:
+    """Name and text of every `desc` that names a package and its version."""
     chunks = (data[at : at + CHUNK] for at in range(0, len(data), CHUNK))
     tar = Tar(unpacked(chunks, kind_of(data), _UNPACKED_LIMIT))
-    packages = []
     try:
         for member in tar:
             if member.kind is Kind.FILE and member.name.endswith("/desc"):
-                packages.append(_published(member.name, tar.content(_DESC_LIMIT)))
+                desc = tar.content(_DESC_LIMIT).decode()
+                if not (_field(desc, "NAME") and _field(desc, "VERSION")):
+                    raise Invalid(f"{member.name} names no package or no version")
+                yield member.name, desc
+    except UnicodeDecodeError:
+        raise Invalid("The index cannot be read: it is not UTF-8.") from None
     except Invalid as error:
         raise Invalid(f"The index cannot be read: {str(error).rstrip('.')}.") from None
-    return packages
 
 
 def _folder(desc: str) -> str:
@@ -89,20 +103,30 @@ def _values(desc: str, key: str) -> list[str]:
     return desc[start + len(mark) : end if end >= 0 else len(desc)].split("\n")
 
 
-def _published(member: str, content: bytes) -> Published:
-    try:
-        desc = content.decode()
-    except UnicodeDecodeError:
-        raise Invalid(f"{member} is not UTF-8") from None
-    name, version = _field(desc, "NAME"), _field(desc, "VERSION")
-    if not name or not version:
-        raise Invalid(f"{member} names no package or no version")
+def _published(_member: str, desc: str) -> Published:
+    name = _field(desc, "NAME")
     return Published(
         name=name,
-        version=version,
+        version=_field(desc, "VERSION"),
         base=_field(desc, "BASE") or name,
         provides=tuple(_provisions(_values(desc, "PROVIDES"))),
     )
+
+
+def _listing(member: str, desc: str) -> Listing:
+    size, signature = _field(desc, "CSIZE"), _field(desc, "PGPSIG")
+    try:
+        return Listing(
+            file_name=_field(desc, "FILENAME"),
+            name=_field(desc, "NAME"),
+            version=_field(desc, "VERSION"),
+            arch=_field(desc, "ARCH"),
+            size=int(size or "0"),
+            sha256=_field(desc, "SHA256SUM").lower(),
+            signature=base64.b64decode(signature, validate=True),
+        )
+    except ValueError:
+        raise Invalid(f"The index cannot be read: {member} is damaged.") from None
 
 
 def _provisions(texts: Iterable[str]) -> Iterator[Provision]:

@@ -12,6 +12,7 @@ import msgspec
 from quarters.formats.pacman import entry
 from quarters.formats.pacman.compression import CHUNK, kind_of, unpacked
 from quarters.formats.pacman.dependency import parse_dependency, parse_provision
+from quarters.formats.pacman.libraries import Collector
 from quarters.formats.pacman.tar import Kind, Member, Tar
 from quarters.formats.pacman.tree import Tree
 from quarters.model.errors import Invalid, PackageInvalid
@@ -81,13 +82,14 @@ def read_package(path: Path, file_name: str, limits: Limits) -> PackageFile:
     if match is None:
         raise PackageInvalid(f"{file_name!r} is not the name of a pacman package.")
     hashes = _Hashes()
-    tree = Tree(limits.listing)
+    tree, collector = Tree(limits.listing), Collector()
     try:
         with path.open("rb") as file:
             limit = limits.unpacked(path.stat().st_size)
-            pkginfo = _read_members(Tar(unpacked(hashes.chunks(file), match.group(1) or "", limit)), tree)
-        fields = entry.parse_pkginfo(pkginfo)
-        return _package_file(file_name, fields, tree, hashes.sums())
+            tar = Tar(unpacked(hashes.chunks(file), match.group(1) or "", limit))
+            fields = entry.parse_pkginfo(_read_members(tar, tree, collector))
+        described = _package_file(file_name, fields, tree, hashes.sums())
+        return msgspec.structs.replace(described, libraries=collector.libraries())
     except Invalid as error:
         raise PackageInvalid(f"{file_name} is refused: {str(error).rstrip('.')}.") from None
 
@@ -110,13 +112,15 @@ def identify_package(path: Path, limits: Limits) -> PackageFile:
     return read_package(path, f"{name}.pkg.tar{f'.{kind}' if kind else ''}", limits)
 
 
-def _read_members(tar: Tar, tree: Tree) -> str:
-    """Put every member into `tree` and return the text of .PKGINFO."""
+def _read_members(tar: Tar, tree: Tree, collector: Collector) -> str:
+    """Put every member into `tree`, show files to `collector`, and return the text of .PKGINFO."""
     pkginfo: bytes | None = None
     for member in tar:
         tree.add(member)
         if member.name == ".PKGINFO":
             pkginfo = _content(tar, member)
+        elif member.kind is Kind.FILE and not member.sparse:
+            collector.file(member.name, member.size, tar.pieces())
     if pkginfo is None:
         raise Invalid("it holds no .PKGINFO")
     try:

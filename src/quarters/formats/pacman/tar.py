@@ -87,6 +87,16 @@ class Tar:
         data, self._left = self._read(self._left), 0
         return data
 
+    def pieces(self) -> Iterator[bytes]:
+        """The current member's bytes as they come; what is not taken is skipped."""
+        while self._left:
+            if self._at == len(self._buffer):
+                self._buffer, self._at = self._next(), 0
+            piece = self._buffer[self._at : self._at + self._left]
+            self._at += len(piece)
+            self._left -= len(piece)
+            yield piece
+
     def _begin(self, size: int) -> None:
         self._left, self._padding = size, -size % BLOCK
 

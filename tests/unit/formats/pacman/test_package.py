@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from quarters.formats.pacman import Limits, Pacman
 from quarters.model.errors import PackageInvalid
+from quarters.model.library import Library
 from quarters.model.recipe import Dependency, Provision
 from quarters.model.repository import PackageFile
+from tests.unit.formats import elves
 from tests.unit.formats.pacman.packing import (
     COMPRESSORS,
     FILE_NAME,
@@ -311,3 +313,40 @@ def test_a_list_of_files_without_end_is_refused(read: Read) -> None:
     members = [pkginfo(), *(file(f"usr/{n:0100}", b"") for n in range(20))]
     with pytest.raises(PackageInvalid, match="its list of files is longer than 1000 characters"):
         read(packed(members), FILE_NAME, Limits(listing=1000))
+
+
+def test_a_package_says_which_libraries_it_provides_and_which_it_needs_from_others(read: Read) -> None:
+    members = [
+        pkginfo(),
+        file("usr/bin/hello", elves.elf("libhello.so.2", "libprivate.so", "libc.so.6", kind=2)),
+        file("usr/lib/libhello.so.2.0", elves.elf("libfoo.so.1", soname="libhello.so.2")),
+        file("usr/lib/hello/libprivate.so", elves.elf("libbar.so.3")),
+        file("usr/lib32/libhello.so.2", elves.elf(soname="libhello.so.2", bits=32, machine=elves.I386)),
+        file("usr/lib/debug/usr/bin/hello.debug", elves.elf("libnothing.so.1")),
+        file("usr/share/hello/elf", b"\x7fELF and nothing else"),
+        symlink("usr/lib/libhello.so", "libhello.so.2"),
+    ]
+    found = read(packed(members)).libraries
+    assert [(it.soname, it.bits) for it in found.provided] == [("libhello.so.2", 32), ("libhello.so.2", 64)]
+    assert [it.soname for it in found.needed] == ["libbar.so.3", "libc.so.6", "libfoo.so.1"]
+
+
+def test_what_is_read_of_a_library_leaves_the_rest_of_the_package_as_it_is(read: Read) -> None:
+    plain = read(packed(HELLO))
+    library = file("usr/lib/libhello.so.2", elves.elf(soname="libhello.so.2") + bytes(100_000))
+    other = read(packed((library, *HELLO)))
+    assert other.index["files"].splitlines()[1:] == sorted(
+        [*plain.index["files"].splitlines()[1:], "usr/lib/libhello.so.2"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("soname", "bits", "written"),
+    [
+        ("libfoo.so.1", 64, "libfoo.so=1-64"),
+        ("libfoo.so.1.2.3", 32, "libfoo.so=1.2.3-32"),
+        ("libfoo-2.0.so", 64, "libfoo-2.0.so=libfoo-2.0.so-64"),
+    ],
+)
+def test_a_library_is_written_as_makepkg_writes_it(soname: str, bits: int, written: str) -> None:
+    assert str(Pacman().library_provision(Library(soname, bits))) == written
