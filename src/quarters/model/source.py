@@ -13,6 +13,10 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     location: str
     repository: str
     branch: str = ""
+    path: str = ""
+    """A folder within what `location` names, where its kind has a use for one."""
+    packages: tuple[str, ...] = ()
+    """Names of packages, where its kind takes single ones from a larger collection."""
     automatic: bool = True
     enabled: bool = True
     revision: str = ""

@@ -103,6 +103,8 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     repository: str
     kind: str = "tree"
     branch: str = ""
+    path: str = ""
+    packages: tuple[str, ...] = ()
     automatic: bool = True
     """Whether outdated recipes are built without being asked for."""
 
@@ -112,6 +114,8 @@ class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     location: str | None = None
     branch: str | None = None
+    path: str | None = None
+    packages: tuple[str, ...] | None = None
     automatic: bool | None = None
     enabled: bool | None = None
 
@@ -189,6 +193,14 @@ class BuilderView(Builder, frozen=True, kw_only=True):
 
     running: tuple[int, ...] = ()
     alive: bool = True
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """How many old builds and events were removed, and the bytes of logs that this freed."""
+
+    builds: int
+    events: int
+    freed: int
 
 
 class NewToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

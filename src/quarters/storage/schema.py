@@ -98,6 +98,8 @@ sources = Table(
     Column("location", Text, nullable=False),
     Column("repository", Text, ForeignKey("repositories.name"), nullable=False),
     Column("branch", Text, nullable=False, server_default=""),
+    Column("path", Text, nullable=False, server_default=""),
+    Column("packages", Json, nullable=False, server_default="[]"),  # names that its kind asks for
     Column("automatic", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("revision", Text, nullable=False, server_default=""),

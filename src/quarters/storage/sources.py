@@ -55,7 +55,7 @@ def _query() -> Select[Any]:
 
 
 def _source(row: Any) -> Source:
-    return Source(**{field: getattr(row, field) for field in Source.__struct_fields__})
+    return msgspec.convert({field: getattr(row, field) for field in Source.__struct_fields__}, Source)
 
 
 def listed(connection: Connection, *, after: str = "", limit: int | None = None) -> list[Source]:
