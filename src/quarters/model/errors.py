@@ -69,6 +69,10 @@ class StateChangeRefused(Conflict):
     """The build's state does not allow this."""
 
 
+class BackupDamaged(Invalid):
+    """The backup is not what was written."""
+
+
 class ConfigInvalid(Invalid):
     """The configuration is not valid."""
 
@@ -87,3 +91,11 @@ class DataFolderUnusable(QuartersError):
 
 class PortInUse(QuartersError):
     """Another program already listens on this address."""
+
+
+class OriginUnusable(QuartersError):
+    """The repository that is to be imported cannot be read."""
+
+
+class TargetUnusable(QuartersError):
+    """The place that is to be exported to cannot be used."""
