@@ -19,6 +19,7 @@ from quarters.model.recipe import Output, Recipe
 from quarters.protocol.resources import NewRepository
 from quarters.publishing.deliveries import Deliveries
 from quarters.publishing.history import History
+from quarters.publishing.imports import Imports
 from quarters.publishing.index import IndexWriter
 from quarters.publishing.inspection.inspector import Inspector
 from quarters.publishing.intake import Intake
@@ -127,6 +128,7 @@ class Press:
         intake = Intake(database, self.files, self.keys, formats)
         self.deliveries = Deliveries(database, wakeups, self.incoming, intake, self.swap, self.settings)
         self.publisher = Publisher(database, intake, self.swap)
+        self.imports = Imports(database, self.files, intake, self.swap)
         self.history = History(database, wakeups, self.clock)
         self.promotions = Promotions(database, self.swap, formats)
         self.retention = Retention(database, wakeups, self.files, self.swap, self.settings, self.clock)

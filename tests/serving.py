@@ -88,6 +88,7 @@ def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettin
         repositories=press.repositories,
         publisher=press.publisher,
         history=press.history,
+        imports=press.imports,
         promotions=press.promotions,
         retention=press.retention,
         inspector=press.inspector,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from quarters.formats.format import Formats
 from quarters.publishing.history import History
+from quarters.publishing.imports import Imports
 from quarters.publishing.inspection.inspector import Inspector
 from quarters.publishing.keyrings import Keyrings
 from quarters.publishing.keys import KeyRing
@@ -42,6 +43,7 @@ class Services:
     repositories: Repositories
     publisher: Publisher
     history: History
+    imports: Imports
     promotions: Promotions
     retention: Retention
     inspector: Inspector

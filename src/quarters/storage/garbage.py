@@ -15,9 +15,10 @@ from quarters.storage.schema import artifacts, builds, entries, garbage, holds, 
 _AT_ONCE = 1000
 
 
-def spare(connection: Connection, sha256: str) -> None:
-    """Take a mark away."""
-    connection.execute(delete(garbage).where(garbage.c.sha256 == sha256))
+def spare(connection: Connection, *sha256s: str) -> None:
+    """Take marks away."""
+    for some in _chunks(sha256s):
+        connection.execute(delete(garbage).where(garbage.c.sha256.in_(some)))
 
 
 def marked(connection: Connection, sha256: str) -> bool:

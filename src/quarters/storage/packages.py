@@ -145,6 +145,28 @@ def anywhere(connection: Connection, sha256s: Sequence[str]) -> set[str]:
     return found
 
 
+def known(connection: Connection, sha256s: Sequence[str]) -> dict[str, PackageFile]:
+    """Those of `sha256s` that are packages, listed or not; `index` is left empty."""
+    found = {}
+    for start in range(0, len(sha256s), _AT_ONCE):
+        query = select(packages.c.sha256, type_coerce(packages.c.info, Text).label("info")).where(
+            packages.c.sha256.in_(sha256s[start : start + _AT_ONCE])
+        )
+        found.update({row.sha256: _decode_file(row.info) for row in connection.execute(query)})
+    return found
+
+
+def signed(connection: Connection, sha256s: Sequence[str], keys: Collection[str]) -> set[str]:
+    """Those of `sha256s` that bear a signature by one of the keys, given by their fingerprints."""
+    found: set[str] = set()
+    for start in range(0, len(sha256s), _AT_ONCE):
+        query = select(signatures.c.sha256).where(
+            signatures.c.sha256.in_(sha256s[start : start + _AT_ONCE]), signatures.c.key.in_(sorted(keys))
+        )
+        found.update(connection.execute(query).scalars())
+    return found
+
+
 def published(connection: Connection, repository: str, arch: str) -> list[Published]:
     """What the served snapshot offers to dependencies on `arch`, by name."""
     query = (

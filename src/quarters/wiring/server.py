@@ -13,6 +13,7 @@ from quarters.config import Config
 from quarters.formats.pacman import Pacman
 from quarters.publishing.deliveries import Deliveries
 from quarters.publishing.history import History
+from quarters.publishing.imports import Imports
 from quarters.publishing.index import IndexWriter
 from quarters.publishing.inspection.inspector import Inspector
 from quarters.publishing.intake import Intake as Acceptance
@@ -117,6 +118,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         publisher=publisher,
         rotation=Rotation(database, keys, swap),
         keyrings=Keyrings(database, keys, publisher, formats, _now),
+        imports=Imports(database, files, acceptance, swap),
         trust=Trust(database, swap),
         shelf=Shelf(database, files, index, keys, formats),
         sources=sources,

@@ -60,12 +60,12 @@ def content(data: bytes) -> Iterator[bytes]:
 
 def read_index(data: bytes) -> list[Published]:
     """The packages in a `.db` (plain, gzip, xz or zstd, of any number of members or frames); Invalid if unreadable."""
-    return [_published(*its) for its in _descs(data)]
+    return [_published(desc) for _, desc in _descs(data)]
 
 
 def read_listing(data: bytes) -> list[Listing]:
     """The package files in a `.db`; Invalid if it cannot be read."""
-    return [_listing(*its) for its in _descs(data)]
+    return [_listing(member, desc) for member, desc in _descs(data)]
 
 
 def _descs(data: bytes) -> Iterator[tuple[str, str]]:
@@ -103,7 +103,7 @@ def _values(desc: str, key: str) -> list[str]:
     return desc[start + len(mark) : end if end >= 0 else len(desc)].split("\n")
 
 
-def _published(_member: str, desc: str) -> Published:
+def _published(desc: str) -> Published:
     name = _field(desc, "NAME")
     return Published(
         name=name,

@@ -7,6 +7,7 @@ from quarters.protocol.client.builders import Builders
 from quarters.protocol.client.builds import Builds
 from quarters.protocol.client.checks import Checks
 from quarters.protocol.client.events import Events
+from quarters.protocol.client.imports import Imports
 from quarters.protocol.client.keys import Keys
 from quarters.protocol.client.recipes import Recipes
 from quarters.protocol.client.repositories import Repositories
@@ -24,6 +25,7 @@ class Client:
         self._transport = Transport(url, token)
         self.url = self._transport.url
         self.repositories = Repositories(self._transport)
+        self.imports = Imports(self._transport)
         self.snapshots = Snapshots(self._transport)
         self.checks = Checks(self._transport)
         self.sources = Sources(self._transport)

@@ -67,7 +67,6 @@ class Repositories:
         self, name: str, file: Path, signature: bytes | None = None, *, allow_downgrade: bool = False
     ) -> PackageView:
         """Upload a package file with its detached binary signature; when this returns, clients can install it."""
-        signed = {} if signature is None else {"Package-Signature": base64.b64encode(signature).decode()}
         answer = await self._transport.exchange(
             "POST",
             below(_ALL, name, "packages"),
@@ -76,7 +75,7 @@ class Repositories:
             headers={
                 "Content-Type": "application/octet-stream",
                 "Content-Length": str(file.stat().st_size),
-                **signed,
+                **signed(signature),
             },
             wait=600,
         )
@@ -85,3 +84,8 @@ class Repositories:
     async def remove(self, name: str, arch: str, pkgname: str) -> Snapshot:
         """Take a package out of the index; returns the snapshot without it."""
         return await self._transport.call("DELETE", below(_ALL, name, "packages", arch, pkgname), Snapshot)
+
+
+def signed(signature: bytes | None) -> dict[str, str]:
+    """The header in which a detached signature travels with its file."""
+    return {} if signature is None else {"Package-Signature": base64.b64encode(signature).decode()}
