@@ -15,10 +15,11 @@ from quarters.protocol.resources import BuildRequest, CreatedToken, NewToken
 from quarters.publishing.keyrings import armored
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
+from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.leases import Leases
 from quarters.scheduler.requests import Requests
-from quarters.scheduler.settings import SchedulerSettings
+from quarters.scheduler.settings import LogsSettings, SchedulerSettings
 from quarters.scheduler.upstreams import Upstreams
 from quarters.server import run
 from quarters.server.app import create_app
@@ -87,8 +88,8 @@ def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettin
         keys=press.keys,
         repositories=press.repositories,
         publisher=press.publisher,
-        history=press.history,
         imports=press.imports,
+        history=press.history,
         promotions=press.promotions,
         retention=press.retention,
         inspector=press.inspector,
@@ -99,6 +100,7 @@ def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettin
         sources=SourceSync(database, wakeups, SourcesSettings(), press.folder / "sources", FORMATS, clock),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
         builds=Builds(database, wakeups, logs, scheduling, clock),
+        build_history=BuildHistory(database, wakeups, logs, LogsSettings(), clock),
         builders=Builders(database, wakeups, scheduling, clock),
         leases=Leases(database, wakeups, intake, scheduling, partial(armored, keys=press.keys), clock),
         tokens=Tokens(database, clock),

@@ -12,7 +12,7 @@ import msgspec
 from quarters.builder.settings import BuilderSettings
 from quarters.model.errors import ConfigInvalid
 from quarters.publishing.settings import PublishingSettings
-from quarters.scheduler.settings import SchedulerSettings
+from quarters.scheduler.settings import LogsSettings, SchedulerSettings
 from quarters.server.settings import ServerSettings
 from quarters.sources.settings import SourcesSettings
 from quarters.storage.settings import StorageSettings
@@ -31,6 +31,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     storage: StorageSettings = msgspec.field(default_factory=StorageSettings)
     server: ServerSettings = msgspec.field(default_factory=ServerSettings)
     scheduler: SchedulerSettings = msgspec.field(default_factory=SchedulerSettings)
+    logs: LogsSettings = msgspec.field(default_factory=LogsSettings)
     sources: SourcesSettings = msgspec.field(default_factory=SourcesSettings)
     publishing: PublishingSettings = msgspec.field(default_factory=PublishingSettings)
     builder: BuilderSettings = msgspec.field(default_factory=BuilderSettings)

@@ -16,10 +16,11 @@ from quarters.protocol.builds import ArtifactDigest, Assignment, ClaimRequest, F
 from quarters.protocol.resources import BuildRequest, Requested
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
+from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.leases import Leases
 from quarters.scheduler.requests import Requests
-from quarters.scheduler.settings import SchedulerSettings
+from quarters.scheduler.settings import LogsSettings, SchedulerSettings
 from quarters.scheduler.upstreams import Upstreams
 from quarters.storage import builds, recipes, repositories, sources
 from quarters.storage.database import Database
@@ -58,6 +59,7 @@ class Farm:
         self.upstreams = upstreams
         self.requests = Requests(database, self.wakeups, upstreams, FORMATS, self.settings, self.clock)
         self.builds = Builds(database, self.wakeups, self.logs, self.settings, self.clock)
+        self.history = BuildHistory(database, self.wakeups, self.logs, LogsSettings(), self.clock)
         self.builders = Builders(database, self.wakeups, self.settings, self.clock)
         intake = Intake(self.logs, self.incoming, FORMATS)
         self.leases = Leases(

@@ -1,5 +1,6 @@
 """Logs arrive in order and whole, however often their pieces are sent; on both databases."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,56 @@ async def test_nothing_is_past_the_end_however_far(farm: Farm) -> None:
     one = key(await farm.claimed())
     await farm.leases.append_log(one, 0, b"one")
     assert await farm.builds.log(one.build, one.attempt, 2**62, 100) == b""
+
+
+async def test_a_log_is_compressed_once_its_attempt_has_ended_and_reads_as_before(farm: Farm) -> None:
+    assignment = await farm.claimed()
+    one = key(assignment)
+    content = b"".join(b"line %d\n" % number for number in range(300_000))
+    for offset in range(0, len(content), 1 << 20):
+        await farm.leases.append_log(one, offset, content[offset : offset + (1 << 20)])
+    assert await farm.history.compress() == 0
+    await farm.fail(assignment)
+    assert await farm.history.compress() == 1
+    assert farm.logs.growing() == set()
+    assert farm.logs.weight(one.build) < len(content) / 4
+    assert farm.logs.size(one.build, one.attempt) == len(content)
+    for offset in (0, (1 << 20) - 3, 2_000_000, len(content) - 5, len(content)):
+        read = await farm.builds.log(one.build, one.attempt, offset, 1 << 20)
+        assert read == content[offset : offset + (1 << 20)]
+    assert await farm.history.compress() == 0
+
+
+async def test_nothing_is_added_to_a_compressed_log(farm: Farm) -> None:
+    assignment = await farm.claimed()
+    await farm.leases.append_log(key(assignment), 0, b"one\n")
+    await farm.fail(assignment)
+    await farm.history.compress()
+    assert farm.logs.append(assignment.build, assignment.attempt, 4, b"two\n") == 4
+    assert farm.logs.append(assignment.build, assignment.attempt, 0, b"one\n") == 4
+    assert (farm.logs.growing(), farm.logs.read(assignment.build, 1, 0, 100)) == (set(), b"one\n")
+
+
+def test_whoever_adds_while_it_is_compressed_learns_that_it_is_too_late(tmp_path: Path) -> None:
+    logs = LogFiles(tmp_path)
+    for build in range(50):
+        logs.append(build, 1, 0, b"one\n")
+        with ThreadPoolExecutor() as threads:
+            compressing = threads.submit(logs.compress, build, 1)
+            size = threads.submit(logs.append, build, 1, 4, b"two\n").result()
+            compressing.result()
+        assert logs.read(build, 1, 0, 100) == b"one\ntwo\n"[:size]
+
+
+def test_compressing_that_was_killed_is_taken_up_again(tmp_path: Path) -> None:
+    logs = LogFiles(tmp_path)
+    logs.append(1, 1, 0, b"one\n")
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "1.log.new").write_bytes(b"half")
+    logs.compress(1, 1)
+    # Killed between naming the compressed file and removing the other one:
+    raw = tmp_path / "growing" / "1.1.log"
+    raw.write_bytes(b"")
+    logs.compress(1, 1)
+    assert not raw.exists()
+    assert logs.read(1, 1, 0, 100) == b"one\n"

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from quarters.cli import output
 from quarters.cli.connection import connect, everything
-from quarters.cli.output import Json, Yes
+from quarters.cli.output import DryRun, Json, Yes
 from quarters.model.build import Build, Reason, State
 from quarters.model.errors import Invalid
 from quarters.protocol.resources import BuildFilter, BuildView
@@ -115,6 +115,23 @@ async def retry(*builds: Number, json: Json = False) -> None:
     async with connect() as client:
         found = [await client.builds.retry(build) for build in builds]
     return output.show(found) if json else _each(found)
+
+
+@app.command
+async def clean(*, dry_run: DryRun = False, json: Json = False) -> None:
+    """Forget builds that are over, with their logs, as far as no rule keeps them (`logs.keep_days`, `logs.keep_builds`).
+
+    The server does this by itself once a day.
+    """
+    async with connect() as client:
+        done = await client.builds.clean(dry_run=dry_run)
+    if json:
+        return output.show(done)
+    verb = "would be" if dry_run else "were"
+    return output.say(
+        f"{done.builds} builds and {done.events} events {verb} forgotten, "
+        f"which frees {output.size(done.freed)} of logs."
+    )
 
 
 @app.command

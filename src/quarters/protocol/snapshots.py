@@ -65,7 +65,7 @@ class Promoted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cleaning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Forget what the repository's policy does not keep; a dry run only says what that would be."""
+    """Forget what no rule keeps; a dry run only says what that would be."""
 
     dry_run: bool = False
 

@@ -1,6 +1,9 @@
 """The scheduler's section of the configuration; times are seconds."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 
 class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,3 +25,16 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """How often the loops look at their rows when nothing wakes them."""
     replan: float = 30.0
     """How long after a plan with problems it is made again at the earliest, when something was published."""
+
+
+class LogsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For how long builds that are over are kept with their logs, and events; whatever any rule asks for stays."""
+
+    keep_days: Annotated[int, Meta(ge=0, le=36500)] = 90
+    """Days for which a build and its logs are kept after its end; 0: as long as `keep_builds` says only."""
+    keep_builds: Annotated[int, Meta(ge=1)] = 10
+    """How many of the newest builds of each package base, repository and architecture are kept however old they are."""
+    keep_events: Annotated[int, Meta(ge=1, le=36500)] = 30
+    """Days for which followers can catch up with what happened."""
+    clean_every: float = 86400.0
+    """Seconds between two cleanings."""

@@ -18,6 +18,7 @@ from quarters.publishing.shelf import Shelf
 from quarters.publishing.trust import Trust
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
+from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.leases import Leases
 from quarters.scheduler.requests import Requests
 from quarters.server.tokens import Tokens
@@ -42,8 +43,8 @@ class Services:
     trust: Trust
     repositories: Repositories
     publisher: Publisher
-    history: History
     imports: Imports
+    history: History
     promotions: Promotions
     retention: Retention
     inspector: Inspector
@@ -51,6 +52,7 @@ class Services:
     sources: SourceSync
     requests: Requests
     builds: Builds
+    build_history: BuildHistory
     builders: Builders
     leases: Leases
     tokens: Tokens

@@ -175,6 +175,7 @@ builds = Table(
     Column("message", Text, nullable=False, server_default=""),
     Index("builds_by_state", "state", "arch"),
     Index("builds_by_base", "repository", "pkgbase", "arch"),
+    Index("builds_by_request", "request_id"),
     # At most one unfinished build of a recipe for a repository and architecture.
     Index(
         "builds_open",

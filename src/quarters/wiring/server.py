@@ -28,6 +28,7 @@ from quarters.publishing.swap import Swap
 from quarters.publishing.trust import Trust
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
+from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.leases import Leases
 from quarters.scheduler.requests import Requests
@@ -116,14 +117,15 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         retention=Retention(database, wakeups, files, swap, config.publishing, _now),
         inspector=Inspector(database, files, index, keys, formats, swap),
         publisher=publisher,
+        imports=Imports(database, files, acceptance, swap),
         rotation=Rotation(database, keys, swap),
         keyrings=Keyrings(database, keys, publisher, formats, _now),
-        imports=Imports(database, files, acceptance, swap),
         trust=Trust(database, swap),
         shelf=Shelf(database, files, index, keys, formats),
         sources=sources,
         requests=requests,
         builds=Builds(database, wakeups, logs, config.scheduler, _now),
+        build_history=BuildHistory(database, wakeups, logs, config.logs, _now),
         builders=Builders(database, wakeups, config.scheduler, _now),
         leases=leases,
         tokens=Tokens(database, _now),
@@ -135,6 +137,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         "leases": leases.run,
         "publishing": deliveries.run,
         "retention": services.retention.run,
+        "history": services.build_history.run,
         "keys": services.rotation.run,
     }
     return services, loops

@@ -7,10 +7,21 @@ import msgspec
 from quarters.model.build import Build, State
 from quarters.planning.plan import Plan
 from quarters.protocol.client.transport import Transport, below
-from quarters.protocol.resources import BuildFilter, BuildRequest, BuildView, Page, PlanRequest, Requested
+from quarters.protocol.resources import (
+    BuildFilter,
+    BuildRequest,
+    BuildView,
+    Forgotten,
+    Page,
+    PlanRequest,
+    Requested,
+)
+from quarters.protocol.snapshots import Cleaning
 from quarters.protocol.streams import LogEnd, LogPlace, LogText
 
 _ALL = "builds"
+_LONG = 600.0
+"""Seconds that a cleaning of everything may take."""
 
 
 class Builds:
@@ -45,6 +56,11 @@ class Builds:
     async def retry(self, build: int) -> BuildView:
         """Queue a build that failed, timed out or was cancelled once more."""
         return await self._transport.call("POST", below(_ALL, build, "retry"), BuildView)
+
+    async def clean(self, *, dry_run: bool = False) -> Forgotten:
+        """Forget builds that are over, and their logs, as far as no rule keeps them."""
+        path = below(_ALL, "cleanings")
+        return await self._transport.call("POST", path, Forgotten, send=Cleaning(dry_run=dry_run), wait=_LONG)
 
     async def log(self, build: int, *, offset: int = 0, attempt: int | None = None) -> bytes:
         """The log from the byte `offset` on, of the last attempt where none is given."""

@@ -1,4 +1,4 @@
-"""Builds: list, request, show, cancel, retry."""
+"""Builds: list, request, show, cancel, retry, forget."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,7 +9,8 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from quarters.model.build import Build, Reason, State
 from quarters.model.token import Scope
-from quarters.protocol.resources import BuildFilter, BuildRequest, BuildView, Page, Requested
+from quarters.protocol.resources import BuildFilter, BuildRequest, BuildView, Forgotten, Page, Requested
+from quarters.protocol.snapshots import Cleaning
 from quarters.server.routes import API, LIMIT, Actor, Cursor, Given, Id, Limit, OfName, OfPackage, needs
 
 InState = Annotated[State | None, QueryParameter(name="state")]
@@ -58,7 +59,13 @@ async def retry_build(services: Given, actor: Actor, build: Id) -> BuildView:
     return await services.builds.retry(build, actor)
 
 
+@post("/cleanings", **needs(Scope.ADMIN, "cleanBuilds", 413))
+async def clean_builds(services: Given, data: JSONBody[Cleaning]) -> Forgotten:
+    """Forget builds that are over, their logs, and old events, as far as no rule keeps them."""
+    return await services.build_history.clean(dry_run=data.dry_run)
+
+
 def router() -> Router:
     """The routes of this resource."""
-    handlers = [list_builds, request_builds, show_build, cancel_build, retry_build]
+    handlers = [list_builds, request_builds, show_build, cancel_build, retry_build, clean_builds]
     return Router(f"{API}/builds", route_handlers=handlers, tags=["builds"])

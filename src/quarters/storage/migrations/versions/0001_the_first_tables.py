@@ -125,6 +125,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("builds", schema=None) as batch_op:
         batch_op.create_index("builds_by_base", ["repository", "pkgbase", "arch"], unique=False)
+        batch_op.create_index("builds_by_request", ["request_id"], unique=False)
         batch_op.create_index("builds_by_state", ["state", "arch"], unique=False)
         batch_op.create_index(
             "builds_open",
@@ -325,6 +326,7 @@ def downgrade() -> None:
             postgresql_where=sa.text("state IN ('waiting','blocked','ready','running','publishing')"),
         )
         batch_op.drop_index("builds_by_state")
+        batch_op.drop_index("builds_by_request")
         batch_op.drop_index("builds_by_base")
 
     op.drop_table("builds")
