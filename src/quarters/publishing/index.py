@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -156,10 +157,13 @@ class IndexWriter:
         durable.write_all(folder, self._signed(index), modified_at)
 
     def _signed(self, index: Index) -> Iterator[tuple[str, bytes]]:
-        yield from index.files.items()
-        yield TABLE, index.table
-        for name, data in index.files.items():
-            yield f"{name}{SIGNATURE}", self._keys.sign(data)
+        signer = self._keys.signer()
+        with ThreadPoolExecutor(len(index.files)) as signing:
+            signatures = {name: signing.submit(signer.sign, data) for name, data in index.files.items()}
+            yield from index.files.items()
+            yield TABLE, index.table
+            for name, signature in signatures.items():
+                yield f"{name}{SIGNATURE}", signature.result()
 
     def _base(self, connection: Connection, edition: Edition) -> Base | None:
         """The index to start from: of the nearest snapshot, as that has most in common."""

@@ -197,7 +197,7 @@ class KeyRing:
 
     def _signer(self, held: Held) -> Signer:
         if held.secret is not None:
-            return FileSigner(held.path, held.secret, self._settings.signing_timeout)
+            return FileSigner(held.path, held.secret, held.quick, self._settings.signing_timeout)
         return self._external(held.name, held.kind, held.cert)
 
     def _external(self, name: str, kind: Kind, cert: Cert) -> Signer:

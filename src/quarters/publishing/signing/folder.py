@@ -12,6 +12,7 @@ from pysequoia import Cert, Tsk
 from quarters.model.errors import Conflict, NotFound, Unavailable
 from quarters.model.names import plain_name
 from quarters.publishing.signing import certificates
+from quarters.publishing.signing.ed25519 import Ed25519
 from quarters.storage import durable
 
 _CURRENT = "current"
@@ -30,13 +31,14 @@ _SUFFIXES = {Kind.FILE: ".asc", Kind.GPG: ".gpg", Kind.COMMAND: ".command", Kind
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A key in the folder; only one of the kind `file` has its `secret` there."""
+    """A key in the folder; only one of the kind `file` has its `secret` there, and can be `quick`."""
 
     name: str
     kind: Kind
     path: Path
     cert: Cert
     secret: Tsk | None = None
+    quick: Ed25519 | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -141,7 +143,7 @@ def _read(name: str, kind: Kind, path: Path) -> Held:
     try:
         if kind is Kind.FILE:
             secret = Tsk.from_bytes(path.read_bytes())
-            return Held(name, kind, path, secret.extract_certificate(), secret)
+            return Held(name, kind, path, secret.extract_certificate(), secret, Ed25519(secret))
         return Held(name, kind, path, Cert.from_bytes(path.read_bytes()))
     except RuntimeError as error:
         raise Unavailable(f"The key in {path} cannot be read: {certificates.first_line(error)}.") from None
