@@ -1,129 +1,25 @@
-"""Why a command failed: exit codes and the words of pacman, makepkg and the tools that they run, as a table."""
+"""Why a command failed: by its exit code, the step, the signal, and the table of words that tools fail with."""
 
 import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
 import msgspec
 
 from quarters.builder.failure import BuildFailed
 from quarters.model.build import Reason, Step
 
-_BEFORE_FUNCTIONS = frozenset({Step.RECIPE, Step.DEPENDENCIES, Step.SOURCES})
-"""Steps in which nothing of the recipe's own functions has run, so that its words and codes are the tools' own."""
-
-
-class Clue(msgspec.Struct, frozen=True):
-    """A reason with the words in the log that give it away, and the step to blame where it is not the running one."""
-
-    reason: Reason
-    words: re.Pattern[str]
-    message: str
-    steps: frozenset[Step] = frozenset(Step)
-    blame: Step | None = None
-
-
-def _clue(
-    reason: Reason,
-    words: str,
-    message: str,
-    steps: frozenset[Step] = frozenset(Step),
-    blame: Step | None = None,
-) -> Clue:
-    return Clue(reason, re.compile(words, re.MULTILINE), message, steps, blame)
-
-
-_PREPARE = frozenset({Step.PREPARE})
-
-CLUES: tuple[Clue, ...] = (
-    _clue(Reason.DISK_FULL, r"No space left on device", "The disk is full."),
-    _clue(
-        Reason.OUT_OF_MEMORY, r"virtual memory exhausted|Cannot allocate memory", "The memory was used up."
-    ),
-    _clue(Reason.OUT_OF_MEMORY, r"fatal error: Killed signal terminated program", "The memory was used up."),
-    # pacman(8), while dependencies are installed.
-    _clue(
-        Reason.DEPENDENCY_MISSING,
-        r"^error: target not found: (.+)$",
-        "No repository has {}.",
-        _BEFORE_FUNCTIONS,
-    ),
-    _clue(
-        Reason.DEPENDENCY_MISSING,
-        r"unable to satisfy dependency '(.+)' required by",
-        "No repository has {}.",
-        _BEFORE_FUNCTIONS,
-    ),
-    _clue(
-        Reason.SIGNATURE_UNTRUSTED,
-        r"^error: (.+): (?:signature from .* is|key .* (?:is|could not be)|missing required signature)",
-        "The signature of {} is not by a trusted key.",
-        _BEFORE_FUNCTIONS,
-    ),
-    _clue(
-        Reason.SIGNATURE_UNTRUSTED,
-        r"invalid or corrupted (?:database|package) \(PGP signature\)",
-        "A package or database is not signed by a trusted key.",
-        _BEFORE_FUNCTIONS,
-    ),
-    _clue(
-        Reason.SOURCE_UNAVAILABLE,
-        r"^error: failed retrieving file '(.+)' from",
-        "{} could not be downloaded from its repository.",
-        _BEFORE_FUNCTIONS,
-    ),
-    _clue(
-        Reason.SOURCE_UNAVAILABLE,
-        r"^error: failed to (?:synchronize|retrieve|update)",
-        "A repository could not be downloaded from.",
-        _BEFORE_FUNCTIONS,
-    ),
-    # makepkg(8), before it calls the recipe's functions.
-    _clue(
-        Reason.CHECKSUM_MISMATCH,
-        r"One or more files did not pass the validity check",
-        "A source does not match its checksum.",
-        _BEFORE_FUNCTIONS,
-    ),
-    _clue(
-        Reason.SIGNATURE_UNTRUSTED,
-        r"One or more PGP signatures could not be verified",
-        "A source's signature could not be verified.",
-        _BEFORE_FUNCTIONS,
-    ),
-    _clue(
-        Reason.SOURCE_UNAVAILABLE,
-        r"Failure while (?:downloading|creating working copy of|updating working copy of) (.+)$",
-        "The source {} could not be fetched.",
-        _BEFORE_FUNCTIONS,
-    ),
-    _clue(
-        Reason.RECIPE_INVALID,
-        r"ERROR: (.+) was not found in the build directory and is not a URL",
-        "The recipe names a source that it does not bring: {}.",
-        _BEFORE_FUNCTIONS,
-    ),
-    _clue(
-        Reason.DEPENDENCY_MISSING,
-        r"^==> Missing dependencies:\n  -> (.+)$",
-        "{} is needed and not installed.",
-        _BEFORE_FUNCTIONS,
-        Step.DEPENDENCIES,
-    ),
-    _clue(
-        Reason.DEPENDENCY_MISSING,
-        r"ERROR: Cannot find the (\S+) binary required",
-        "The root has no {}.",
-        _BEFORE_FUNCTIONS,
-        Step.ROOT,
-    ),
-    _clue(
-        Reason.PATCH_FAILED,
-        r"hunks? FAILED|^error: patch failed|does not apply$",
-        "A patch failed.",
-        _PREPARE,
-    ),
-    _clue(Reason.PATCH_FAILED, r"^patch: \*\*\*\* ", "A patch failed.", _PREPARE),
-)
-
+_TABLE = "failures.toml"
+_STEPS = {
+    "before": frozenset({Step.RECIPE, Step.DEPENDENCIES, Step.SOURCES}),
+    "functions": frozenset({Step.PREPARE, Step.BUILD, Step.CHECK, Step.PACKAGE}),
+    "prepare": frozenset({Step.PREPARE}),
+    "check": frozenset({Step.CHECK}),
+    "package": frozenset({Step.PACKAGE}),
+    "any": frozenset(Step),
+}
 _BY_STEP: dict[Step, Reason] = {
     Step.RECIPE: Reason.RECIPE_INVALID,
     Step.DEPENDENCIES: Reason.DEPENDENCY_MISSING,
@@ -133,21 +29,85 @@ _BY_STEP: dict[Step, Reason] = {
     Step.CHECK: Reason.CHECK_FAILED,
     Step.PACKAGE: Reason.PACKAGE_FAILED,
 }
-_SIGKILL = 128 + 9
+_SIGNALLED = 128
+_SIGKILL = 9
+_SIGNALS = {
+    4: "an illegal instruction",
+    6: "an abort",
+    7: "a bus error",
+    8: "an arithmetic error",
+    11: "a segfault",
+}
 _USER_FUNCTION = 4
 """makepkg(8): a function of the recipe failed; before prepare() that is pkgver()."""
 _PKGBUILD_ERROR = 12
+_LONGEST = 300
+"""Characters of a line that are repeated in a message."""
 
 
-def diagnose(step: Step, command: str, exit_code: int, log: str) -> tuple[BuildFailed, Step]:
-    """What the server is told when `command` ended with `exit_code` in `step`, having printed `log`; and where it died."""
-    for clue in CLUES:
-        found = clue.words.search(log) if step in clue.steps else None
+class Clue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An entry of the table; the table itself says what its fields mean."""
+
+    category: str
+    words: str
+    sentence: str
+    example: tuple[str, ...]
+    steps: str = "any"
+    reason: Reason | None = None
+    blame: Step | None = None
+    network: bool | None = None
+
+    def found(self, step: Step, log: str, *, network: bool) -> re.Match[str] | None:
+        """Where in `log` its words are, if it can be meant at all."""
+        if step not in _STEPS[self.steps] or self.network not in (None, network):
+            return None
+        return re.search(self.words, log, re.MULTILINE)
+
+    def reason_in(self, step: Step) -> Reason:
+        """The reason of a build that fails with these words in `step`."""
+        return self.reason or _BY_STEP.get(step, Reason.INTERNAL_ERROR)
+
+
+@cache
+def clues() -> tuple[Clue, ...]:
+    """The table, in the order in which it is looked through."""
+    table: dict[str, Any] = tomllib.loads(files("quarters.builder").joinpath(_TABLE).read_text())
+    return msgspec.convert(table["failure"], tuple[Clue, ...])
+
+
+def diagnose(
+    step: Step, command: str, exit_code: int, log: str, *, network: bool = False, oom_kills: int = 0
+) -> tuple[BuildFailed, Step]:
+    """What the server is told when `command` ended with `exit_code` in `step`, having printed `log`; and where it died.
+
+    `network` says whether the command had the network, `oom_kills` how many processes the kernel ended meanwhile.
+    """
+    if oom_kills and step in _STEPS["functions"]:
+        message = f"The kernel ended processes in {step} because the memory was used up."
+        return BuildFailed(Reason.OUT_OF_MEMORY, message, command=command, exit_code=exit_code), step
+    for clue in clues():
+        found = clue.found(step, log, network=network)
         if found:
-            message = clue.message.format(_first(found))
-            return BuildFailed(clue.reason, message, command=command, exit_code=exit_code), clue.blame or step
+            reason = clue.reason_in(step)
+            missing = _first(found) if reason is Reason.DEPENDENCY_MISSING else ""
+            failure = BuildFailed(
+                reason, _told(clue, step, found), command=command, exit_code=exit_code, missing=missing
+            )
+            return failure, clue.blame or step
     reason, message = _plain(step, command, exit_code)
     return BuildFailed(reason, message, command=command, exit_code=exit_code), step
+
+
+def _told(clue: Clue, step: Step, found: re.Match[str]) -> str:
+    """The sentence, and the line that gave it away unless the sentence names all of that."""
+    sentence = clue.sentence.replace("{step}", step)
+    named = _first(found)
+    if "{}" in sentence:
+        return f"{sentence.replace('{}', named)}."
+    start = found.string.rfind("\n", 0, found.start()) + 1
+    line = found.string[start:].partition("\n")[0] if "\n" not in found[0] else named
+    line = (named or line).strip()
+    return f"{sentence}: {line[:_LONGEST].rstrip('.')}."
 
 
 def _first(found: re.Match[str]) -> str:
@@ -156,7 +116,8 @@ def _first(found: re.Match[str]) -> str:
 
 def _plain(step: Step, command: str, exit_code: int) -> tuple[Reason, str]:
     program = command.partition(" ")[0]
-    if exit_code == _SIGKILL:
+    signal = exit_code - _SIGNALLED
+    if signal == _SIGKILL:
         return Reason.OUT_OF_MEMORY, f"{program} was killed in {step}, most likely for want of memory."
     if step is Step.SOURCES and exit_code == _USER_FUNCTION:
         return Reason.PREPARE_FAILED, "pkgver() failed."
@@ -164,8 +125,9 @@ def _plain(step: Step, command: str, exit_code: int) -> tuple[Reason, str]:
         return Reason.RECIPE_INVALID, "makepkg does not accept the recipe."
     if step is Step.RECIPE:
         return Reason.RECIPE_INVALID, "makepkg does not accept the recipe."
+    reason = _BY_STEP.get(step, Reason.INTERNAL_ERROR)
+    if signal in _SIGNALS:
+        return reason, f"{program} ended with {_SIGNALS[signal]} in {step}."
     if step in (Step.PREPARE, Step.BUILD, Step.CHECK):
-        return _BY_STEP[step], f"{step}() failed."
-    return _BY_STEP.get(
-        step, Reason.INTERNAL_ERROR
-    ), f"{program} failed in {step} with the exit code {exit_code}."
+        return reason, f"{step}() failed."
+    return reason, f"{program} failed in {step} with the exit code {exit_code}."

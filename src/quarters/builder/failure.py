@@ -12,9 +12,17 @@ class BuildFailed(QuartersError):
     """The build failed."""
 
     def __init__(
-        self, reason: Reason, message: str, *, command: str | None = None, exit_code: int | None = None
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        command: str | None = None,
+        exit_code: int | None = None,
+        missing: str = "",
     ) -> None:
+        """`missing` is the dependency, as recipes write it, that no repository of the builder has."""
         super().__init__(message)
         self.reason = reason
         self.command = command
         self.exit_code = exit_code
+        self.missing = missing

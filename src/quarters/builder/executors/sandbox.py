@@ -10,6 +10,7 @@ from quarters.builder.diagnosis import diagnose
 from quarters.builder.failure import BuilderUnusable, BuildFailed
 from quarters.builder.journal import Journal
 from quarters.builder.keyrings import Keyrings
+from quarters.builder.memory import oom_kills
 from quarters.builder.products import promised
 from quarters.builder.progress import Progress
 from quarters.builder.roots import Root, with_build_user
@@ -124,6 +125,7 @@ class Sandbox:
     ) -> None:
         journal.log.say(f"$ {command.shown}")
         start = journal.log.size
+        kills = oom_kills()
         output = progress.feed if progress else journal.log.output
         try:
             code = await run(command, self._layers, workspace, output)
@@ -137,7 +139,14 @@ class Sandbox:
         step = journal.running or Step.ROOT
         if progress and step is Step.SOURCES and not progress.accepted:
             step = Step.RECIPE
-        failure, blamed = diagnose(step, command.shown, code, journal.log.tail(start))
+        failure, blamed = diagnose(
+            step,
+            command.shown,
+            code,
+            journal.log.tail(start),
+            network=command.network,
+            oom_kills=oom_kills() - kills,
+        )
         if blamed is not journal.running:
             journal.blame(blamed, code)
         raise failure
