@@ -133,6 +133,31 @@ class Cause(StrEnum):
     REBUILD = "rebuild"
 
 
+class Bump(StrEnum):
+    """How a package that is built again differs in its version from the published one."""
+
+    MINOR = "minor"
+    """`1.0-1` becomes `1.0-1.1`."""
+    WHOLE = "whole"
+    """`1.0-1` becomes `1.0-2`."""
+    NONE = "none"
+    """Only the recipe raises its version; what is built from an unchanged one has to be the same."""
+
+
+class Grounds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What made a build necessary, as far as its cause leaves that open; `detail` says it in words."""
+
+    detail: str = ""
+    dependent: str = ""
+    """The pkgbase that needs it, of a build that is wanted as a dependency."""
+    dependency: str = ""
+    """What that one needs, as its recipe writes it."""
+    library: str = ""
+    """The soname of a library that its package links to and that is there no more, of a rebuild."""
+    successor: str = ""
+    """What is there instead, "" where nothing is."""
+
+
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One step of one attempt; `log_offset` is the byte in the log where it begins."""
 
@@ -160,7 +185,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     request_id: int
     bump: int = 0
-    """Rebuild number: n > 0 makes the pkgrel `R.n`."""
+    """Rebuild number: n > 0 raises the pkgrel, as `bumping` says."""
     priority: int = 0
     attempt: int = 0
     step: Step | None = None
@@ -173,6 +198,12 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     message: str = ""
     """One sentence: what went wrong, or what is being waited for."""
+    bumping: Bump = Bump.MINOR
+    allow_downgrade: bool = False
+    """Whether its packages may take the place of newer ones."""
+    grounds: Grounds = Grounds()
+    rebuild: int | None = None
+    """The rebuild with whose other builds its packages become visible, if it belongs to one."""
 
 
 class Outcome(StrEnum):

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from quarters.model.build import Bump
 from quarters.model.library import Libraries
 from quarters.model.recipe import Dependency, Provision
 
@@ -22,6 +23,16 @@ class Compression(StrEnum):
 
     GZIP = "gzip"
     ZSTD = "zstd"
+
+
+class Rebuilds(StrEnum):
+    """What happens when a library is published without a soname that other packages link to."""
+
+    OFF = "off"
+    SUGGEST = "suggest"
+    """It is published, and what links to the old one is suggested for a rebuild."""
+    AUTO = "auto"
+    """What links to the old one is built again, and published together with the library."""
 
 
 class Upstream(msgspec.Struct, frozen=True):
@@ -54,6 +65,9 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     keep_signatures: bool = False
     """Whether clients get the uploader's signature where there is one, and so have to trust these keys too."""
     compression: Compression = Compression.GZIP
+    rebuilds: Rebuilds = Rebuilds.SUGGEST
+    bump: Bump = Bump.MINOR
+    """How the version of a package that is built again differs from the published one."""
     keep_versions: int = 0
     """Snapshots are kept while they list one of this many newest versions of a package; 0 is no such rule."""
     keep_days: int = 0

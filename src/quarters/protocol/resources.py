@@ -6,10 +6,10 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from quarters.model.build import Build, Reason, State, StepRecord
+from quarters.model.build import Build, Bump, Reason, State, StepRecord
 from quarters.model.builder import Builder
 from quarters.model.recipe import NeedKind, SourcedRecipe
-from quarters.model.repository import Compression, Network, Repository, Snapshot, Upstream
+from quarters.model.repository import Compression, Network, Rebuilds, Repository, Snapshot, Upstream
 from quarters.model.token import Scope, Token
 
 T = TypeVar("T")
@@ -47,6 +47,8 @@ class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     keep_versions: int = 0
     keep_days: int = 0
     compression: Compression = Compression.GZIP
+    rebuilds: Rebuilds = Rebuilds.SUGGEST
+    bump: Bump = Bump.MINOR
 
 
 class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +65,8 @@ class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     keep_versions: int | None = None
     keep_days: int | None = None
     compression: Compression | None = None
+    rebuilds: Rebuilds | None = None
+    bump: Bump | None = None
 
 
 class RepositoryView(Repository, frozen=True, kw_only=True):

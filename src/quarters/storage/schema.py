@@ -173,6 +173,10 @@ builds = Table(
     Column("command", Text),
     Column("exit_code", Integer),
     Column("message", Text, nullable=False, server_default=""),
+    Column("bumping", Text, nullable=False, server_default="minor"),  # a model.build.Bump
+    Column("allow_downgrade", Boolean, nullable=False, server_default=text("false")),
+    Column("grounds", Json, nullable=False, server_default="{}"),  # model.build.Grounds
+    Column("rebuild", _Id),  # the one with which its packages become visible
     Index("builds_by_state", "state", "arch"),
     Index("builds_by_base", "repository", "pkgbase", "arch"),
     Index("builds_by_request", "request_id"),
@@ -187,6 +191,39 @@ builds = Table(
         postgresql_where=text("state IN ('waiting','blocked','ready','running','publishing')"),
     ),
     sqlite_autoincrement=True,  # a number is never given to a second build, whose logs would be the first one's
+)
+
+# Builds whose packages become visible together; until then they are in a repository of their own, `staging`.
+rebuilds = Table(
+    "rebuilds",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("repository", Text, ForeignKey("repositories.name", ondelete="CASCADE"), nullable=False),
+    Column("requester", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("ended_at", Time),
+    Column("state", Text, nullable=False),  # a model.rebuild.RebuildState
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("staging", Text, nullable=False, server_default=""),  # "" before the first and after the last
+    Column("into", _Id),  # the rebuild that took this one's builds over
+    Column("basis", Integer, nullable=False, server_default="0"),  # the snapshot for which it was found complete
+    Index("rebuilds_by_state", "state"),
+)
+
+# Libraries that a publish took away: whatever still links to one of them wants to be built again.
+lost_libraries = Table(
+    "lost_libraries",
+    metadata,
+    Column("repository", Text, ForeignKey("repositories.name", ondelete="CASCADE"), primary_key=True),
+    Column("arch", Text, primary_key=True),
+    Column("soname", Text, primary_key=True),
+    Column("bits", Integer, primary_key=True),
+    Column("machine", Integer, primary_key=True),
+    Column("package", Text, nullable=False),  # that provided it until then
+    Column("successor", Text, nullable=False, server_default=""),  # what it provides instead
+    Column("lost_at", Time, nullable=False),
+    Column("noticed", Boolean, nullable=False, server_default=text("false")),  # whether an event told
 )
 
 build_needs = Table(

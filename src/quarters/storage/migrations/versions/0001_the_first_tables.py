@@ -70,6 +70,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "rebuilds",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("requester", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("message", sa.Text(), server_default="", nullable=False),
+        sa.Column("staging", sa.Text(), server_default="", nullable=False),
+        sa.Column("into", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("basis", sa.Integer(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("rebuilds", schema=None) as batch_op:
+        batch_op.create_index("rebuilds_by_state", ["state"], unique=False)
+
+    op.create_table(
+        "lost_libraries",
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("arch", sa.Text(), nullable=False),
+        sa.Column("soname", sa.Text(), nullable=False),
+        sa.Column("bits", sa.Integer(), nullable=False),
+        sa.Column("machine", sa.Integer(), nullable=False),
+        sa.Column("package", sa.Text(), nullable=False),
+        sa.Column("successor", sa.Text(), server_default="", nullable=False),
+        sa.Column("lost_at", sa.BigInteger(), nullable=False),
+        sa.Column("noticed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("repository", "arch", "soname", "bits", "machine"),
+    )
+    op.create_table(
         "tokens",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -115,6 +148,10 @@ def upgrade() -> None:
         sa.Column("command", sa.Text(), nullable=True),
         sa.Column("exit_code", sa.Integer(), nullable=True),
         sa.Column("message", sa.Text(), server_default="", nullable=False),
+        sa.Column("bumping", sa.Text(), server_default="minor", nullable=False),
+        sa.Column("allow_downgrade", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("grounds", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("rebuild", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["request_id"],
@@ -296,6 +333,11 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Undo."""
+    op.drop_table("lost_libraries")
+    with op.batch_alter_table("rebuilds", schema=None) as batch_op:
+        batch_op.drop_index("rebuilds_by_state")
+
+    op.drop_table("rebuilds")
     op.drop_table("recipes")
     with op.batch_alter_table("build_needs", schema=None) as batch_op:
         batch_op.drop_index("build_needs_reverse")
