@@ -464,7 +464,7 @@ async def test_what_cannot_be_added_or_asked_for_is_refused(git: Git, followed: 
     add = followed.service.add
     with pytest.raises(Invalid, match="source name"):
         await add(NewSource(name="../x", location="/x", repository="main"))
-    with pytest.raises(Invalid, match="there is tree"):
+    with pytest.raises(Invalid, match="there is aur, git, svn, tree, url"):
         await add(NewSource(name="x", location="/x", repository="main", kind="cvs"))
     with pytest.raises(NotFound, match="nowhere"):
         await add(NewSource(name="x", location="/x", repository="nowhere"))

@@ -8,22 +8,26 @@ from quarters.model.errors import NotFound
 from quarters.model.recipe import SourcedRecipe
 from quarters.model.source import Source
 from quarters.sources.arbitration import Verdict
+from quarters.sources.source import Fetched
 from quarters.storage import events, recipes, sources
 from quarters.storage.events import Data
 
+_WHERE = ("kind", "location", "branch", "path", "packages")
+
 
 def succeeded(
-    connection: Connection, synced: Source, revision: str, verdict: Verdict, began: datetime, now: datetime
+    connection: Connection, synced: Source, fetched: Fetched, verdict: Verdict, began: datetime, now: datetime
 ) -> None:
-    """Take over what `synced`, as it was set when the sync began, has at `revision`."""
+    """Take over what `synced`, as it was set when the sync began, has now."""
     if not _still_so(connection, synced):
         return
+    revision = fetched.revision
     recipes.withdraw(connection, synced.name, verdict.withdrawn)
     recipes.put(connection, verdict.put)
-    sources.change(connection, synced.name, revision=revision, synced_at=now, problem="")
+    sources.change(connection, synced.name, revision=revision, synced_at=now, problem=fetched.problem)
     sources.no_longer_wanted(connection, synced.name, began)
     if not (verdict.put or verdict.withdrawn):
-        if synced.problem or synced.revision != revision:
+        if (synced.problem, synced.revision) != (fetched.problem, revision):
             events.record(connection, now, "source.synced", synced.name, {"revision": revision})
         return
     sources.advance(connection, synced.name)
@@ -56,7 +60,7 @@ def _still_so(connection: Connection, synced: Source) -> bool:
         current = sources.get(connection, synced.name)
     except NotFound:
         return False
-    return (current.kind, current.location, current.branch) == (synced.kind, synced.location, synced.branch)
+    return all(getattr(current, field) == getattr(synced, field) for field in _WHERE)
 
 
 def _changed(each: SourcedRecipe) -> Data:

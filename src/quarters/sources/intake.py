@@ -9,8 +9,9 @@ from quarters.model.recipe import Origin, Recipe, SourcedRecipe
 from quarters.sources import pacman_recipe
 from quarters.sources.arbitration import LOOK_AGAIN, problem
 from quarters.sources.evaluate import Evaluator, SandboxUnusable
+from quarters.sources.folder import Folder
+from quarters.sources.mirror import Mirror
 from quarters.sources.processes import together
-from quarters.sources.source import Folder, RecipeSource
 
 _BATCH = 200
 """Folders whose files are held in memory at once."""
@@ -19,8 +20,8 @@ _BATCH = 200
 class Intake:
     """Reads one source's folders at one revision into recipes; the same for every kind of source."""
 
-    def __init__(self, source: RecipeSource, format_: Format, evaluator: Evaluator) -> None:
-        self._source = source
+    def __init__(self, mirror: Mirror, format_: Format, evaluator: Evaluator) -> None:
+        self._mirror = mirror
         self._format = format_
         self._evaluator = evaluator
 
@@ -31,7 +32,7 @@ class Intake:
 
         `since` is the revision that `before` was read at.
         """
-        listing = await self._source.listing(revision)
+        listing = await self._mirror.listing(revision)
         known = {
             each.origin.path: each
             for each in before
@@ -40,7 +41,7 @@ class Intake:
         changed = [path for path in sorted(listing) if path not in known]
         if not changed:
             return list(known.values())
-        authors = await self._source.authors(revision, changed, since)
+        authors = await self._mirror.authors(revision, changed, since)
         origins = {
             path: Origin(
                 source=name,
@@ -56,7 +57,7 @@ class Intake:
     async def _read(self, revision: str, origins: Mapping[str, Origin]) -> AsyncIterator[SourcedRecipe]:
         paths = list(origins)
         for start in range(0, len(paths), _BATCH):
-            folders = await self._source.read(revision, paths[start : start + _BATCH])
+            folders = await self._mirror.read(revision, paths[start : start + _BATCH])
             # Thousands of parses would keep the event loop from everything else.
             read = await asyncio.to_thread(self._committed, folders, origins)
             for each in await together(
@@ -83,7 +84,7 @@ class Intake:
 
     async def _evaluated(self, origin: Origin, folder: Folder) -> SourcedRecipe:
         async def archive() -> bytes:
-            return await self._source.archive(origin.revision, origin.path)
+            return await self._mirror.archive(origin.revision, origin.path)
 
         try:
             printed = await self._evaluator.srcinfo(archive)

@@ -5,8 +5,8 @@ import msgspec
 from quarters.formats.format import Format
 from quarters.model.errors import RecipeInvalid
 from quarters.model.recipe import Recipe
+from quarters.sources.folder import Folder, Wanted
 from quarters.sources.pkgbuild import has_pkgver_function, literals
-from quarters.sources.source import Folder, Wanted
 from quarters.sources.staleness import disagreements
 
 FORMAT = "pacman"

@@ -19,10 +19,12 @@ from quarters.protocol.resources import NewSource, Page, RecipeView, SourceChang
 from quarters.sources import books, pacman_recipe
 from quarters.sources.arbitration import Verdict, settle
 from quarters.sources.evaluate import Evaluator
+from quarters.sources.git import Git
 from quarters.sources.intake import Intake
-from quarters.sources.kinds import kinds
+from quarters.sources.kinds.registry import kinds
+from quarters.sources.mirror import Mirror
 from quarters.sources.settings import SourcesSettings
-from quarters.sources.source import RecipeSource
+from quarters.sources.source import Fetched
 from quarters.storage import recipes, repositories, sources
 from quarters.storage.database import Database
 from quarters.storage.events import record
@@ -150,7 +152,8 @@ class SourceSync:
 
     async def recipe_archive(self, source: str, revision: str, path: str) -> bytes:
         """A recipe's folder as a deterministic tar archive, its files at the top."""
-        return await self._open(await self.show(source)).archive(revision, path)
+        await self.show(source)
+        return await self._mirror(source).archive(revision, path)
 
     async def run(self) -> None:
         """Sync whatever is due, for ever; each source by itself, so that none waits for another."""
@@ -186,25 +189,28 @@ class SourceSync:
     async def _sync(self, source: Source) -> None:
         began = self._now()
         try:
-            revision, verdict = await self._read(source)
+            fetched, verdict = await self._read(source)
         except QuartersError as error:
             self._failures[source.name] = self._failures.get(source.name, -1) + 1
             await self._database.write(books.failed, source, str(error), began, self._now())
         else:
             self._failures.pop(source.name, None)
-            await self._database.write(books.succeeded, source, revision, verdict, began, self._now())
+            await self._database.write(books.succeeded, source, fetched, verdict, began, self._now())
         self._wakeups.notify(Topic.PLANNING, Topic.EVENTS)
 
-    async def _read(self, source: Source) -> tuple[str, Verdict]:
-        opened = self._open(source)
-        revision = await opened.fetch()
+    async def _read(self, source: Source) -> tuple[Fetched, Verdict]:
+        self._check(source)
+        mirror = self._mirror(source.name)
+        await mirror.git.prepare()
+        fetched = await self._kinds[source.kind].fetch(source, mirror)
+        revision = fetched.revision
         if revision == source.revision and not await self._database.read(recipes.passing, source.name):
-            return revision, Verdict((), ())
+            return fetched, Verdict((), ())
         before = await self._database.read(recipes.of_source, source.name)
         repository = await self._database.read(repositories.get, source.repository)
-        intake = Intake(opened, self._formats[repository.format], self._evaluator)
+        intake = Intake(mirror, self._formats[repository.format], self._evaluator)
         found = await intake.everything(source.name, revision, before, source.revision)
-        return revision, settle({each.pkgbase: each for each in before}, found)
+        return fetched, settle({each.pkgbase: each for each in before}, found)
 
     def _check(self, source: Source) -> None:
         if source.kind not in self._kinds:
@@ -212,9 +218,8 @@ class SourceSync:
             raise Invalid(f"There is no kind of source {source.kind!r}; there is {known}.")
         self._kinds[source.kind].check(source)
 
-    def _open(self, source: Source) -> RecipeSource:
-        self._check(source)
-        return self._kinds[source.kind].open(source, self._cache(source.name), pacman_recipe.WANTED)
+    def _mirror(self, name: str) -> Mirror:
+        return Mirror(Git(self._cache(name), self._settings.fetch_timeout), pacman_recipe.WANTED)
 
     def _cache(self, name: str) -> Path:
         return self._folder / f"{name}.git"

@@ -5,7 +5,7 @@ import pytest
 from quarters.formats.pacman import Pacman
 from quarters.model.errors import RecipeInvalid
 from quarters.sources import pacman_recipe
-from quarters.sources.source import Folder
+from quarters.sources.folder import Folder
 
 SRCINFO = """\
 pkgbase = foo

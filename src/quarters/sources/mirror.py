@@ -1,26 +1,21 @@
-"""The kind `tree`: a git repository with a folder for each pkgbase."""
+"""What every source is read from: a git repository of our own, whatever kind of source fills it."""
 
 import asyncio
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
-from pathlib import Path
 
 import msgspec
 
-from quarters.model.errors import Invalid, RecipeInvalid
-from quarters.model.source import Source
+from quarters.model.errors import RecipeInvalid
 from quarters.sources.archive import deterministic
-from quarters.sources.git import Git, GitTooLarge
-from quarters.sources.source import Folder, SourceUnreachable, Wanted
+from quarters.sources.commands import TooLarge
+from quarters.sources.errors import SourceUnreachable
+from quarters.sources.folder import Folder, Wanted
+from quarters.sources.git import Git
+from quarters.sources.locations import UNFIT
 
-_REF = "refs/quarters/head"
-# What git-check-ref-format(1) allows, less what only looks odd.
-_BRANCH = re.compile(
-    r"(?!-)(?!.*(?:\.\.|//|@\{|/\.|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\/.][^\x00-\x20\x7f~^:?*\[\\]*(?<![/.])"
-)
-_UNFIT = re.compile(r"[\x00-\x1f\x7f\"\\]")
-"""What a folder's name may not hold: it goes into git's line protocols, into file names and before people's eyes."""
+HEAD = "refs/quarters/head"
+"""The revision that a source stands at."""
 _AUTHOR = "\x01"
 _LONGEST_AUTHOR = 256
 """It becomes PACKAGER, in packages and in the environment of builds."""
@@ -42,67 +37,24 @@ class TreeEntry(msgspec.Struct, frozen=True):
         return self.mode in ("40000", "040000")
 
 
-class TreeKind:
-    """Opens git repositories, each git command getting `timeout` seconds."""
+class Mirror:
+    """Recipes as sources had them: commits of a bare repository, whose top-level folders are recipes.
 
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
+    A revision that it has named once stays readable. The folders' tree ids are the recipes' fingerprints. Every method
+    raises SourceUnreachable with a sentence when it cannot answer.
+    """
 
-    def check(self, source: Source) -> None:
-        """Raise Invalid where git could take the location or the branch for something else."""
-        if not source.location or source.location.startswith("-") or _UNFIT.search(source.location):
-            raise Invalid(f"{source.location!r} is not the location of a git repository.")
-        if "::" in source.location.partition("/")[0]:
-            raise Invalid(
-                "A location cannot name a git remote helper; use a path, or a file, ssh or https URL."
-            )
-        if not source.location.startswith("/") and ":" not in source.location:
-            raise Invalid(f"{source.location!r} is neither a URL nor an absolute path.")
-        if source.branch and not _BRANCH.fullmatch(source.branch):
-            raise Invalid(f"{source.branch!r} is not a valid branch name.")
-
-    def open(self, source: Source, folder: Path, wanted: Wanted) -> "Tree":
-        """The repository at the source's location, kept as a bare one in `folder`."""
-        self.check(source)
-        return Tree(source.location, source.branch, Git(folder, self._timeout), wanted)
-
-
-class Tree:
-    """One git repository: its top-level folders are recipes, their tree ids the fingerprints."""
-
-    def __init__(self, location: str, branch: str, git: Git, wanted: Wanted) -> None:
-        self._location = location
-        self._branch = branch
-        self._git = git
+    def __init__(self, git: Git, wanted: Wanted) -> None:
+        self.git = git
         self._wanted = wanted
-
-    async def fetch(self) -> str:
-        """Fetch the branch, or the one that the repository calls its HEAD; a forced push is nothing special."""
-        await self._git.prepare()
-        wanted = f"refs/heads/{self._branch}" if self._branch else "HEAD"
-        try:
-            await self._git.run(
-                "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--",
-                self._location, f"+{wanted}:{_REF}",
-            )  # fmt: skip
-        except SourceUnreachable as error:
-            if "couldn't find remote ref" in str(error):
-                raise SourceUnreachable(self._missing()) from None
-            raise
-        return (await self._git.run("rev-parse", "--verify", f"{_REF}^{{commit}}")).decode().strip()
-
-    def _missing(self) -> str:
-        if self._branch:
-            return f"The repository has no branch {self._branch!r}."
-        return "The repository is empty: it has no commit yet."
 
     async def listing(self, revision: str) -> dict[str, str]:
         """Every top-level folder that holds the marker, with its tree id."""
-        (root,) = await self._git.objects([f"{revision}^{{tree}}"])
+        (root,) = await self.git.objects([f"{revision}^{{tree}}"])
         if root is None:
             raise SourceUnreachable(f"Revision {revision} is not in the repository any more.")
         folders = [entry for entry in _entries(root, len(revision) // 2) if entry.is_folder]
-        trees = await self._git.objects([folder.id for folder in folders])
+        trees = await self.git.objects([folder.id for folder in folders])
         return {
             folder.name: folder.id
             for folder, tree in zip(folders, trees, strict=True)
@@ -114,11 +66,18 @@ class Tree:
             entry.name == self._wanted.marker and not entry.is_folder for entry in _entries(tree, id_length)
         )
 
+    async def folders(self) -> dict[str, str]:
+        """The top-level folders that it stands at, recipes or not, with their tree ids; none before the first fetch."""
+        found = await self.git.run("for-each-ref", "--format=%(tree)", HEAD)
+        (root,) = await self.git.objects([found.decode().strip()]) if found else (b"",)
+        ids = (entry for entry in _entries(root or b"", len(found.strip()) // 2) if entry.is_folder)
+        return {entry.name: entry.id for entry in ids}
+
     async def read(self, revision: str, paths: Sequence[str]) -> dict[str, Folder]:
         """The wanted files; links and too large files make the folder a problem."""
-        folders = {path: Folder(problem=_unfit(path)) for path in paths if _UNFIT.search(path)}
+        folders = {path: Folder(problem=_unfit(path)) for path in paths if UNFIT.search(path)}
         fit = [path for path in paths if path not in folders]
-        trees = await self._git.objects([f"{revision}:{path}" for path in fit])
+        trees = await self.git.objects([f"{revision}:{path}" for path in fit])
         names = (self._wanted.marker, *self._wanted.others)
         files: dict[str, list[TreeEntry]] = {}
         for path, tree in zip(fit, trees, strict=True):
@@ -127,9 +86,9 @@ class Tree:
         blobs = sorted(
             {entry.id for entries in files.values() for entry in entries if entry.mode in _REGULAR}
         )
-        sizes = dict(zip(blobs, await self._git.sizes(blobs), strict=True))
+        sizes = dict(zip(blobs, await self.git.sizes(blobs), strict=True))
         small = [blob for blob in blobs if sizes[blob] <= self._wanted.limit]
-        contents = dict(zip(small, await self._git.objects(small), strict=True))
+        contents = dict(zip(small, await self.git.objects(small), strict=True))
         for path, entries in files.items():
             folders[path] = _folder(entries, sizes, contents)
         return folders
@@ -150,7 +109,7 @@ class Tree:
     async def _walk(self, revisions: list[str], missing: set[str], found: dict[str, str]) -> None:
         arguments = ("--no-merges", "--no-renames", "--name-only", f"--format={_AUTHOR}%an <%ae>")
         author = ""
-        async with aclosing(self._git.lines("log", *arguments, *revisions, "--")) as lines:
+        async with aclosing(self.git.lines("log", *arguments, *revisions, "--")) as lines:
             async for line in lines:
                 if line.startswith(_AUTHOR):
                     author = "".join(letter for letter in line if letter.isprintable())
@@ -169,10 +128,8 @@ class Tree:
         RecipeInvalid where it is too large.
         """
         try:
-            found = await self._git.run(
-                "archive", "--format=tar", f"{revision}:{path}", limit=_LARGEST_FOLDER
-            )
-        except GitTooLarge:
+            found = await self.git.run("archive", "--format=tar", f"{revision}:{path}", limit=_LARGEST_FOLDER)
+        except TooLarge:
             raise RecipeInvalid(
                 f"The recipe's folder has more than {_LARGEST_FOLDER >> 20} MiB, too much to hand it on."
             ) from None

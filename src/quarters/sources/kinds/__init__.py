@@ -1,0 +1,1 @@
+"""The kinds of sources, a module each, and the registry that knows them."""
