@@ -1,13 +1,10 @@
 """Snapshots, promotions, retention and checks over a real connection, and by the commands of a person."""
 
-import asyncio
 import json
-import os
 import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +12,7 @@ from quarters.model.errors import Forbidden, Invalid, NotFound, PublishRejected
 from quarters.model.token import Scope
 from quarters.protocol.resources import NewRepository, RepositoryChange
 from quarters.protocol.snapshots import Promotion
+from tests.person import Person
 from tests.press import package
 from tests.serving import Running
 
@@ -95,27 +93,6 @@ async def test_a_check_finds_damage_and_repairs_it(filled: Running) -> None:
     assert (await filled.admin.checks.check("own")).findings
     assert (await filled.admin.checks.check("own", repair=True)).repairs
     assert (await filled.admin.checks.check("own")).findings == ()
-
-
-class Person:
-    """Types commands."""
-
-    def __init__(self, server: Running) -> None:
-        self._environ = {**os.environ, "QUARTERS_URL": server.url, "QUARTERS_TOKEN": server.token}
-
-    async def run(self, *arguments: str, code: int = 0) -> str:
-        """What a command says, which ends with `code`."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "quarters.cli", "repo", *arguments,
-            env=self._environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        said, _ = await process.communicate()
-        assert process.returncode == code, said.decode()
-        return said.decode()
-
-    async def json(self, *arguments: str, code: int = 0) -> Any:
-        """What a command says to machines."""
-        return json.loads(await self.run(*arguments, "--json", code=code))
 
 
 async def test_the_commands_for_snapshots(filled: Running) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from quarters.cli import output, repo_packages, repo_snapshots, repo_upkeep
+from quarters.cli import output, repo_packages, repo_snapshots, repo_transfer, repo_upkeep
 from quarters.cli.connection import connect, everything
 from quarters.cli.output import Json, Yes
 from quarters.model.errors import Invalid
@@ -184,6 +184,7 @@ app.command(repo_snapshots.diff)
 app.command(repo_snapshots.pin)
 app.command(repo_snapshots.unpin)
 app.command(repo_snapshots.rollback)
+app.command(repo_transfer.import_, name="import")
 app.command(repo_upkeep.clean)
 app.command(repo_upkeep.check)
 
