@@ -137,6 +137,10 @@ class Leases:
         await self._database.write(finishing.finish, key, said, self._now())
         self._wakeups.notify(Topic.PUBLISHING, Topic.log(key.build), *_CHANGED)
 
+    async def recover(self) -> None:
+        """Clear away what a killed process left; to be done once, before builders are answered."""
+        await asyncio.to_thread(self._intake.incoming.recover)
+
     async def run(self) -> None:
         """Take builds back from builders that went silent, and clear away what lost attempts sent; without end."""
         # After a restart, builders that are alive first get the time to say so.

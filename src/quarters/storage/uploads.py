@@ -114,6 +114,12 @@ class Incoming:
             for attempt in _numbered(build)
         }
 
+    def recover(self) -> None:
+        """Remove the empty folders that a process leaves which is killed in `remove`; before anything arrives."""
+        for build in _numbered(self._folder):
+            with suppress(OSError):
+                build.rmdir()
+
     def remove(self, attempts: Collection[tuple[int, int]]) -> None:
         """Remove what was uploaded for these attempts."""
         for build, attempt in attempts:

@@ -71,6 +71,7 @@ async def running(config: Config) -> AsyncIterator[RunningServer]:
         services, loops = _assembled(config, data, database, wakeups)
         services.keys.ensure()
         await services.publisher.recover()
+        await services.leases.recover()
         services.uploads.sweep()
         await stack.enter_async_context(_looping(loops))
         await stack.enter_async_context(_serving(services, config, listening))
