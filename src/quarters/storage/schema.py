@@ -207,7 +207,9 @@ rebuilds = Table(
     Column("message", Text, nullable=False, server_default=""),
     Column("staging", Text, nullable=False, server_default=""),  # "" before the first and after the last
     Column("into", _Id),  # the rebuild that took this one's builds over
-    Column("basis", Integer, nullable=False, server_default="0"),  # the snapshot for which it was found complete
+    Column(
+        "basis", Integer, nullable=False, server_default="0"
+    ),  # the snapshot for which it was found complete
     Index("rebuilds_by_state", "state"),
 )
 
@@ -224,6 +226,58 @@ lost_libraries = Table(
     Column("successor", Text, nullable=False, server_default=""),  # what it provides instead
     Column("lost_at", Time, nullable=False),
     Column("noticed", Boolean, nullable=False, server_default=text("false")),  # whether an event told
+)
+
+# Which requests want a build: the one that it was made for, and those that joined it.
+wishes = Table(
+    "wishes",
+    metadata,
+    Column("request", _Id, ForeignKey("requests.id", ondelete="CASCADE"), primary_key=True),
+    Column("build", _Id, ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Column("withdrawn", Boolean, nullable=False),
+    Index("wishes_by_build", "build"),
+)
+
+# Needs of a build that nothing satisfies yet: an upstream is to bring a newer version. It waits until none is left.
+lacks = Table(
+    "lacks",
+    metadata,
+    Column("build", _Id, ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Column("dependency", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("there", Text, nullable=False),  # what there is instead, in words
+)
+
+# Which packages met the dependencies of an attempt: should it fail, others are a reason to try again.
+surroundings = Table(
+    "surroundings",
+    metadata,
+    Column("build", _Id, ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("packages", Json, nullable=False),  # by dependency: name and version
+)
+
+# Running builds of older recipes that are left to finish; what a request wants in their place follows them.
+successions = Table(
+    "successions",
+    metadata,
+    Column("build", _Id, ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Column("request", _Id, ForeignKey("requests.id", ondelete="CASCADE"), nullable=False),
+    Column("priority", Integer, nullable=False),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("source", Text, ForeignKey("sources.name", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "pkgbase", Text, primary_key=True
+    ),  # "": all of the source's recipes without a schedule of their own
+    Column("expression", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("next_at", Time, nullable=False),
+    Column("fired_at", Time),
+    Column("due_at", Time),  # it fired then, and its builds are still to be planned
 )
 
 build_needs = Table(

@@ -330,9 +330,68 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "pkgbase"),
     )
 
+    op.create_table(
+        "wishes",
+        sa.Column("request", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("build", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("withdrawn", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["request"], ["requests.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["build"], ["builds.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("request", "build"),
+    )
+    with op.batch_alter_table("wishes", schema=None) as batch_op:
+        batch_op.create_index("wishes_by_build", ["build"], unique=False)
+
+    op.create_table(
+        "lacks",
+        sa.Column("build", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("dependency", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("there", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["build"], ["builds.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("build", "dependency"),
+    )
+    op.create_table(
+        "surroundings",
+        sa.Column("build", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("packages", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["build"], ["builds.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("build"),
+    )
+    op.create_table(
+        "successions",
+        sa.Column("build", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("request", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["build"], ["builds.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["request"], ["requests.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("build"),
+    )
+    op.create_table(
+        "schedules",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("pkgbase", sa.Text(), nullable=False),
+        sa.Column("expression", sa.Text(), nullable=False),
+        sa.Column("timezone", sa.Text(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("fired_at", sa.BigInteger(), nullable=True),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["source"], ["sources.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("source", "pkgbase"),
+    )
+
 
 def downgrade() -> None:
     """Undo."""
+    op.drop_table("schedules")
+    op.drop_table("successions")
+    op.drop_table("surroundings")
+    op.drop_table("lacks")
+    with op.batch_alter_table("wishes", schema=None) as batch_op:
+        batch_op.drop_index("wishes_by_build")
+
+    op.drop_table("wishes")
     op.drop_table("lost_libraries")
     with op.batch_alter_table("rebuilds", schema=None) as batch_op:
         batch_op.drop_index("rebuilds_by_state")
