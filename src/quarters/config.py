@@ -11,6 +11,7 @@ import msgspec
 
 from quarters.builder.settings import BuilderSettings
 from quarters.model.errors import ConfigInvalid
+from quarters.model.size import Size
 from quarters.publishing.settings import PublishingSettings
 from quarters.scheduler.settings import LogsSettings, SchedulerSettings
 from quarters.server.settings import ServerSettings
@@ -65,6 +66,12 @@ def explain(path: Path | None, environ: Mapping[str, str]) -> list[Setting]:
     ]
 
 
+def default_file() -> Path | None:
+    """The file that is read where none is named, if there is one."""
+    places = (Path("quarters.toml"), Path("/etc/quarters/quarters.toml"))
+    return next((path for path in places if path.is_file()), None)
+
+
 def _load(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, dict[tuple[str, str], str]]:
     tables, where = _from_file(path)
     kinds = {field.name: field.type for field in msgspec.structs.fields(Config)}
@@ -92,10 +99,9 @@ def _public(key: str, value: object) -> object:
 
 def _from_file(path: Path | None) -> tuple[dict[str, Any], str]:
     if path is None:
-        found = [p for p in (Path("quarters.toml"), Path("/etc/quarters/quarters.toml")) if p.is_file()]
-        if not found:
-            return {}, ""
-        path = found[0]
+        path = default_file()
+    if path is None:
+        return {}, ""
     try:
         with path.open("rb") as file:
             return tomllib.load(file), str(path)
@@ -158,6 +164,8 @@ def _replaced(section: Any, key: str, text: str, variable: str) -> Any:
 def _decode(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value).expanduser()
+    if kind is Size and isinstance(value, (int, str)):
+        return Size.of(value)
     raise ValueError(f"Expected {'path' if kind is Path else kind.__name__}, got {type(value).__name__}")
 
 

@@ -32,6 +32,13 @@ _COMMANDS = (
     ("Set up", "key", "Keys that packages and indexes are signed with: export, create, import."),
     ("Set up", "config", "Check the configuration, or show it and where each setting comes from."),
     ("Set up", "completion", "Print what a shell needs to complete commands and options."),
+    (
+        "Look after",
+        "backup",
+        "Back up the server on this machine while it runs; a second time only what is new.",
+    ),
+    ("Look after", "restore", "Restore a backup, or rebuild a lost database from the package files."),
+    ("Look after", "check", "Check that everything that is stored is what was published, or a backup."),
 )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from quarters.model.errors import StorageFull, Unavailable
-from quarters.storage.migrate import migrate
+from quarters.storage.migrate import migrate, require_newest
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,9 +37,13 @@ class Database:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_groups, name="database-writer", daemon=True)
 
-    async def open(self) -> None:
-        """Bring the schema up to date and start accepting work; raises Unavailable when it cannot be reached."""
-        await asyncio.to_thread(_translated, partial(migrate, self._writing))
+    async def open(self, *, upgrade: bool = True) -> None:
+        """Bring the schema up to date and start accepting work; raises Unavailable when it cannot be reached.
+
+        Without `upgrade` the schema has to be up to date: Conflict.
+        """
+        prepare = migrate if upgrade else require_newest
+        await asyncio.to_thread(_translated, partial(prepare, self._writing))
         self._writer.start()
 
     async def close(self) -> None:

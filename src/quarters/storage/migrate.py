@@ -15,6 +15,7 @@ from sqlalchemy import (
     select,
 )
 
+from quarters.model.errors import Conflict
 from quarters.storage.schema import metadata
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -37,6 +38,16 @@ def migrate(engine: Engine) -> None:
             connection.execute(insert(_versions).values(version_num=newest()))
         elif _versions.name not in tables or connection.scalars(select(_versions)).all() != [newest()]:
             upgrade(connection)
+
+
+def require_newest(engine: Engine) -> None:
+    """Conflict unless the tables are those of this version; nothing is changed."""
+    with engine.connect() as connection:
+        known = inspect(connection).has_table(_versions.name)
+        if not known or connection.scalars(select(_versions)).all() != [newest()]:
+            raise Conflict(
+                "The database is of another version of Quarters; start the server of this one first."
+            )
 
 
 def upgrade(connection: Connection) -> None:

@@ -1,0 +1,1 @@
+"""Backups of a server that goes on working, and what is made of them: independent of the database's engine."""
