@@ -12,7 +12,7 @@ from quarters.config import default_file
 
 app = App(
     name="backup",
-    help_epilogue="The server may go on publishing: the backup is of one moment. It holds the database, whichever engine that is, "
+    help_epilogue="The server may go on publishing: the backup is of one moment. It holds the database, of either engine, "
     "package files, logs, what is just being published, and the signing keys; only the owner can read the folder. "
     "Package files that an earlier backup in the same folder has are not copied again, and none is copied within one file "
     "system, so put the folder on another disk. `quarters restore FOLDER` restores the newest.",
