@@ -16,6 +16,7 @@ from quarters.formats.format import Formats
 from quarters.formats.pacman import Pacman
 from quarters.model.build import Build, Cause, State
 from quarters.model.recipe import Output, Recipe
+from quarters.planning.farm import Queue
 from quarters.protocol.resources import NewRepository
 from quarters.publishing.deliveries import Deliveries
 from quarters.publishing.history import History
@@ -34,9 +35,10 @@ from quarters.publishing.settings import PublishingSettings
 from quarters.publishing.shelf import Shelf
 from quarters.publishing.swap import Swap
 from quarters.publishing.trust import Trust
-from quarters.storage import builds
+from quarters.storage import builds, queues
 from quarters.storage.database import Database
 from quarters.storage.package_files import PackageFiles
+from quarters.storage.public import PublicTree
 from quarters.storage.schema import artifacts, requests
 from quarters.storage.schema import builds as builds_table
 from quarters.storage.uploads import Incoming
@@ -124,7 +126,8 @@ class Press:
         self.keys = KeyRing(self.folder / "keys", PublishingSettings(key=key), self.clock)
         self.keys.ensure()
         self.index = IndexWriter(self.folder / "index", database, formats, self.keys)
-        self.swap = Swap(database, wakeups, self.index, self.clock)
+        self.public = PublicTree(self.folder / "public")
+        self.swap = Swap(database, wakeups, self.index, self.public, self.clock)
         intake = Intake(database, self.files, self.keys, formats)
         self.deliveries = Deliveries(database, wakeups, self.incoming, intake, self.swap, self.settings)
         self.publisher = Publisher(database, intake, self.swap)
@@ -191,11 +194,13 @@ def _deliver(
         "fingerprint": f"fingerprint of {recipe.pkgbase} {recipe.version}",
         "state": State.PUBLISHING,
     }
+    of = Queue(values.get("arch", ""), repository, "tree")
+    queue = queues.ensure(connection, [of])[of]
     build: int = connection.execute(
         insert(builds_table)
         .values(request_id=request, repository=repository, pkgbase=recipe.pkgbase, source="tree", path=recipe.pkgbase,
                 revision="0", version=recipe.version, recipe=recipe, cause=Cause.REQUESTED, requester="anna",
-                packager="Anna <anna@example.org>", attempt=1, created_at=NOON, **{**values, **columns})
+                packager="Anna <anna@example.org>", queue=queue, attempt=1, created_at=NOON, **{**values, **columns})
         .returning(builds_table.c.id)
     ).scalar_one()  # fmt: skip
     for it in made:

@@ -9,6 +9,7 @@ import msgspec
 from mkdocs.exceptions import PluginError
 
 from quarters.config import Config
+from quarters.model.size import Size
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -75,6 +76,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "*none*"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, Size):
+        return f"`{value}`"
     if isinstance(value, int) and value >= _MIB:
         return f"`{value}` ({_bytes(value)})"
     if isinstance(value, tuple):

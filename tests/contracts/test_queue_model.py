@@ -17,6 +17,7 @@ from quarters.model.repository import Repository
 from quarters.planning.retries import retry_at
 from quarters.protocol.builds import Finish, LeaseKey
 from quarters.scheduler import claims, finishing
+from quarters.scheduler.selection import Rules
 from quarters.storage import builds, leases, needs, repositories, requests
 from quarters.storage.schema import builds as rows
 from quarters.storage.schema import metadata
@@ -73,7 +74,7 @@ class Queue(RuleBasedStateMachine):
             name="anvil", arches=("x86_64",), slots=9, state=BuilderState.ENABLED, last_seen=self.now
         )
         with self.engine.begin() as connection:
-            found = claims.claim(connection, builder, free, _LASTS, _LASTS)
+            found = claims.claim(connection, builder, free, _LASTS, _LASTS, Rules())
         possible = [
             n for n in self.known if self._state(n) is State.READY and self.known[n].again <= self.now
         ]

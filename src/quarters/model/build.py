@@ -187,6 +187,15 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     bump: int = 0
     """Rebuild number: n > 0 raises the pkgrel, as `bumping` says."""
     priority: int = 0
+    build_class: int = 0
+    """Builders of this class or a higher one may build it."""
+    only_builder: str = ""
+    """The one builder that may build it, "" for any."""
+    memory: int = 0
+    """Bytes of memory that it needs, 0 where that is not known yet; `disk` likewise."""
+    disk: int = 0
+    duration: int = 0
+    """Seconds that it is expected to take, 0 where it was never built."""
     attempt: int = 0
     step: Step | None = None
     builder: str | None = None

@@ -24,6 +24,16 @@ class Builder(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: datetime
     version: str = ""
     executor: str = ""
+    build_class: int = 0
+    """It builds what asks for this class or a lower one."""
+    memory: int = 0
+    """Bytes of memory that its builds share, 0 if it did not say; `disk` likewise."""
+    disk: int = 0
+    strikes: int = 0
+    """Failures in a row that were its own fault (planning.quarantine)."""
+    quarantines: int = 0
+    """How often in a row it was put into quarantine."""
+    quarantined_until: datetime | None = None
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,6 +61,23 @@ class Output(msgspec.Struct, frozen=True):
     offers: tuple[Offer, ...] = ()
 
 
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """How a recipe's folder wants it to be built, beside the recipe itself; 0 leaves it to what is measured or set."""
+
+    build_class: int = 0
+    """Builders of this class or a higher one may build it."""
+    builder: str = ""
+    """Only the builder of this name may build it."""
+    memory: int = 0
+    """Bytes of memory that a build needs."""
+    disk: int = 0
+    """Bytes of disk that a build needs."""
+    priority: int = 0
+    """Added to the priority of every request for it."""
+    timeout: int = 0
+    """Seconds that a build may take, instead of the repository's."""
+
+
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """A parsed recipe: `version` is the full one (`[epoch:]pkgver-pkgrel`)."""
 
@@ -76,6 +93,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Source entries as written, those of every architecture."""
     dynamic_version: bool = False
     """The recipe works its version out while it is built (a `pkgver()` function)."""
+    configuration: Configuration = Configuration()
 
     def needs_for(self, arch: str, *, checks: bool) -> tuple[Need, ...]:
         """The needs that hold when building for `arch`; checkdepends only when checks run."""

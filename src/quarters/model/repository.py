@@ -57,6 +57,8 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     network: Network = Network.SOURCES
     timeout: int = 3600
     """Wall-clock limit of a build in seconds."""
+    max_running: int = 0
+    """How many of its builds may run at once; 0 is no limit."""
     upstreams: tuple[Upstream, ...] = ()
     trusted_keys: dict[str, str] = {}
     """Keys of those who may sign what they upload: ASCII armour by fingerprint."""

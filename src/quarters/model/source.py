@@ -19,6 +19,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Names of packages, where its kind takes single ones from a larger collection."""
     automatic: bool = True
     enabled: bool = True
+    max_running: int = 0
+    """How many of its builds may run at once; 0 is no limit."""
     revision: str = ""
     synced_at: datetime | None = None
     problem: str = ""

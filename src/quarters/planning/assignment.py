@@ -1,4 +1,4 @@
-"""Which ready builds a builder gets for its free slots."""
+"""Which ready builds a builder gets for its free slots, and by which rule it does not get the others."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -7,40 +7,145 @@ import msgspec
 
 from quarters.model.build import Build, State
 from quarters.model.builder import Builder, BuilderState
+from quarters.planning.farm import Farm, Host, Queue, disk_of, memory_of
+from quarters.planning.order import ASSUMED_DURATION, due
+from quarters.planning.quarantine import is_quarantined
+from quarters.planning.refusals import (
+    Backoff,
+    DiskInUse,
+    JustLost,
+    MemoryInUse,
+    NoFreeSlot,
+    NotEnabled,
+    OtherArch,
+    OtherBuilder,
+    Quarantined,
+    Refusal,
+    RepositoryLimit,
+    ServerLimit,
+    SourceLimit,
+    TooLittleDisk,
+    TooLittleMemory,
+    TooLowClass,
+)
+from quarters.planning.shares import handicap
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """A build that may be claimed: `path` is the length of the longest chain that waits for it (order.remaining_path)."""
+    """A build in the state ready: `path` is the seconds of the longest chain that begins with it (order.remaining_path)."""
 
     build: Build
     path: int = 0
     lost_by: str | None = None
     """The builder that lost this build's latest attempt, if that is how it ended."""
 
+    @property
+    def due(self) -> datetime:
+        """When it should begin."""
+        return due(self.build.created_at, self.build.priority, self.path)
+
 
 def choose(
-    builder: Builder, free: int, ready: Iterable[Ready], *, others: Collection[Builder] = (), now: datetime
+    host: Host, ready: Iterable[Ready], farm: Farm, now: datetime, *, competing: Collection[str] = ()
 ) -> list[Build]:
-    """At most `free` builds for `builder`, the most urgent first; `others` are the other builders that are alive."""
-    if builder.state is not BuilderState.ENABLED or free <= 0:
-        return []
-    eligible = [entry for entry in ready if _may_have(builder, entry, others, now)]
-    return [entry.build for entry in sorted(eligible, key=_urgency)[:free]]
+    """The builds that `host` gets for its free slots, the most urgent first.
+
+    `competing` are the sources that want something now, beside those of `ready`.
+    """
+    candidates = [
+        entry
+        for entry in ready
+        if entry.build.state is State.READY and refusal(entry, host, farm, now) is None
+    ]
+    sources = {*competing, *(entry.build.source for entry in candidates)}
+    chosen: list[Build] = []
+    while candidates:
+        late = {source: handicap(source, farm.served, sources) for source in sources}
+        first = min(candidates, key=lambda entry: (entry.due + late[entry.build.source], entry.build.id))
+        chosen.append(first.build)
+        farm = farm.with_one_more(first.build, first.build.duration or ASSUMED_DURATION)
+        host = host.with_one_more(first.build, farm.assumed)
+        rest = (entry for entry in candidates if entry is not first)
+        candidates = [entry for entry in rest if refusal(entry, host, farm, now) is None]
+    return chosen
 
 
-def _may_have(builder: Builder, entry: Ready, others: Collection[Builder], now: datetime) -> bool:
+def refusal(entry: Ready, host: Host, farm: Farm, now: datetime) -> Refusal | None:
+    """The first rule that keeps the build from `host`, if one does; what will not pass by itself comes before what may."""
     build = entry.build
-    if build.state is not State.READY or build.arch not in builder.arches:
-        return False
-    if build.not_before is not None and build.not_before > now:
-        return False
+    return (
+        _backoff(build, now)
+        or _limits(build, farm)
+        or _capable(build, host.builder)
+        or _large_enough(build, host.builder)
+        or _enabled(host.builder, now)
+        or _not_lost(entry, host, farm, now)
+        or _room(build, host, farm)
+    )
+
+
+def closed(queue: Queue, host: Host, farm: Farm, now: datetime) -> Refusal | None:
+    """The rule that keeps every build of `queue` from `host`, if there is one."""
+    return _limits(queue, farm) or _capable(queue, host.builder) or _enabled(host.builder, now)
+
+
+def _backoff(build: Build, now: datetime) -> Refusal | None:
+    return Backoff(build.not_before) if build.not_before is not None and build.not_before > now else None
+
+
+def _limits(kind: Queue | Build, farm: Farm) -> Refusal | None:
+    if 0 < farm.limit <= farm.running:
+        return ServerLimit(farm.limit)
+    limit = farm.repository_limits.get(kind.repository, 0)
+    if 0 < limit <= farm.running_of_repository.get(kind.repository, 0):
+        return RepositoryLimit(kind.repository, limit)
+    limit = farm.source_limits.get(kind.source, 0)
+    if 0 < limit <= farm.running_of_source.get(kind.source, 0):
+        return SourceLimit(kind.source, limit)
+    return None
+
+
+def _capable(kind: Queue | Build, builder: Builder) -> Refusal | None:
+    if kind.arch not in builder.arches:
+        return OtherArch(kind.arch)
+    if kind.only_builder not in ("", builder.name):
+        return OtherBuilder(kind.only_builder)
+    if kind.build_class > builder.build_class:
+        return TooLowClass(kind.build_class, builder.build_class)
+    return None
+
+
+def _large_enough(build: Build, builder: Builder) -> Refusal | None:
+    if 0 < builder.memory < build.memory:
+        return TooLittleMemory(build.memory, builder.memory)
+    if 0 < builder.disk < build.disk:
+        return TooLittleDisk(build.disk, builder.disk)
+    return None
+
+
+def _enabled(builder: Builder, now: datetime) -> Refusal | None:
+    if builder.state is not BuilderState.ENABLED:
+        return NotEnabled(builder.name, builder.state)
+    if builder.quarantined_until is not None and is_quarantined(builder, now):
+        return Quarantined(builder.name, builder.quarantined_until)
+    return None
+
+
+def _not_lost(entry: Ready, host: Host, farm: Farm, now: datetime) -> Refusal | None:
     # A build that nobody else could take goes back to the builder that lost it, or it would never run again.
-    return entry.lost_by != builder.name or not any(_takes(other, build) for other in others)
+    build, name = entry.build, host.builder.name
+    if entry.lost_by != name:
+        return None
+    others = (other for other in farm.others if other.name != name)
+    could = any(not (_capable(build, it) or _large_enough(build, it) or _enabled(it, now)) for it in others)
+    return JustLost(name) if could else None
 
 
-def _takes(builder: Builder, build: Build) -> bool:
-    return builder.state is BuilderState.ENABLED and build.arch in builder.arches
-
-
-def _urgency(entry: Ready) -> tuple[int, int, datetime, int]:
-    return (-entry.build.priority, -entry.path, entry.build.created_at, entry.build.id)
+def _room(build: Build, host: Host, farm: Farm) -> Refusal | None:
+    builder = host.builder
+    memory, disk = memory_of(build, builder, farm.assumed), disk_of(build, builder, farm.assumed)
+    if builder.memory and memory > builder.memory - host.memory:
+        return MemoryInUse(memory, builder.memory - host.memory)
+    if builder.disk and disk > builder.disk - host.disk:
+        return DiskInUse(disk, builder.disk - host.disk)
+    return NoFreeSlot(builder.name) if host.free <= 0 else None

@@ -7,14 +7,22 @@ from types import MappingProxyType
 import msgspec
 
 from quarters.model.build import BROKEN, SATISFIED, Build, State
+from quarters.planning.assignment import Ready, refusal
+from quarters.planning.farm import Farm, Host
+from quarters.planning.refusals import Backoff, Refusal
+from quarters.planning.wording import Ahead, refused, taken_next
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
-    """What a build waits for: prerequisites that are not done (pkgbase, state), and the live builders for its arch."""
+    """What a build waits for: prerequisites that are not done (pkgbase, state); and who could take it once it is ready."""
 
-    unfinished: Sequence[tuple[str, State]] = ()
-    builders: int
     now: datetime
+    unfinished: Sequence[tuple[str, State]] = ()
+    hosts: Sequence[Host] = ()
+    """The builders that are alive."""
+    farm: Farm = Farm()
+    lost_by: str | None = None
+    ahead: Ahead = Ahead()
 
 
 _SHOWN = 3
@@ -38,6 +46,14 @@ def why_not_running(build: Build, around: Circumstances) -> str:
     return _SENTENCES[build.state](build, around)
 
 
+def refusals(build: Build, around: Circumstances) -> list[Refusal | None]:
+    """For each builder that is alive, the rule that keeps a ready build from it, by the code that gives builds out."""
+    entry = Ready(build=build, lost_by=around.lost_by)
+    if not around.hosts and build.not_before is not None and build.not_before > around.now:
+        return [Backoff(build.not_before)]
+    return [refusal(entry, host, around.farm, around.now) for host in around.hosts]
+
+
 def _waiting(build: Build, around: Circumstances) -> str:
     unfinished = [entry for entry in around.unfinished if entry[1] not in SATISFIED]
     if not unfinished:
@@ -54,13 +70,12 @@ def _blocked(build: Build, around: Circumstances) -> str:
 
 
 def _ready(build: Build, around: Circumstances) -> str:
-    if build.not_before is not None and build.not_before > around.now:
-        cause = f" after {_plain(build.reason)}" if build.reason is not None else ""
-        return f"It is tried again{cause}, not before {build.not_before:%Y-%m-%d %H:%M:%S} UTC."
-    if around.builders == 0:
-        return f"No builder for {build.arch} is connected; start one with `quarters builder`."
-    count = "the only builder" if around.builders == 1 else f"one of the {around.builders} builders"
-    return f"It is ready and waits for a free slot on {count} for {build.arch}."
+    found = refusals(build, around)
+    said = [no for no in found if no is not None]
+    if len(said) == len(found):
+        return refused(build, said, around.ahead)
+    takers = [host.builder.name for host, no in zip(around.hosts, found, strict=True) if no is None]
+    return taken_next(build, takers, around.ahead)
 
 
 def _running(build: Build, around: Circumstances) -> str:

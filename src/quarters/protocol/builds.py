@@ -11,6 +11,7 @@ from quarters.model.repository import Network
 Name = Annotated[str, Meta(max_length=63)]
 Word = Annotated[str, Meta(max_length=255)]
 Count = Annotated[int, Meta(ge=0, le=10_000)]
+Bytes = Annotated[int, Meta(ge=0, lt=2**60)]
 Steps = Annotated[tuple[StepRecord, ...], Meta(max_length=64)]
 
 LEASE_HEADER = "Quarters-Lease"
@@ -44,6 +45,12 @@ class ClaimRequest(msgspec.Struct, frozen=True, kw_only=True):
     wait: float = 0.0
     version: Word = ""
     executor: Word = ""
+    build_class: Count = 0
+    """It builds what asks for this class or a lower one."""
+    memory: Bytes = 0
+    """Bytes of memory that its builds share; 0 tells nothing, and builds are given out without regard to it."""
+    disk: Bytes = 0
+    """Bytes of disk that its builds share; 0 as above."""
 
 
 class PackageRepository(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +125,14 @@ class ArtifactDigest(msgspec.Struct, frozen=True):
     sha256: Annotated[str, Meta(max_length=64)]
 
 
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt used: seconds in all, the most bytes of memory and disk at a time; 0 is not known."""
+
+    seconds: Annotated[int, Meta(ge=0, lt=2**31)] = 0
+    memory: Bytes = 0
+    disk: Bytes = 0
+
+
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
     """How the attempt ended; for `built`, all `artifacts` are already uploaded and `version` is what they bear."""
 
@@ -129,3 +144,4 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     command: str | None = None
     exit_code: Annotated[int, Meta(ge=-(2**31), lt=2**31)] | None = None
     message: str = ""
+    measured: Measured = Measured()

@@ -9,10 +9,12 @@ from sqlalchemy import Connection
 
 from quarters.model.build import Build
 from quarters.model.errors import Invalid
-from quarters.planning.why import Circumstances, why_not_running
+from quarters.planning.why import why_not_running
 from quarters.protocol.resources import BuildFilter, BuildView, Page, Prerequisite
+from quarters.scheduler.circumstances import circumstances
+from quarters.scheduler.selection import Rules
 from quarters.scheduler.settings import SchedulerSettings
-from quarters.storage import builders, builds, leases, needs
+from quarters.storage import builds, leases, needs
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
 from quarters.storage.wakeups import Topic, Wakeups
@@ -33,6 +35,7 @@ class Builds:
         self._wakeups = wakeups
         self._logs = logs
         self._alive = timedelta(seconds=settings.builder_alive)
+        self._rules = Rules.of(settings)
         self._now = now
 
     async def list(self, which: BuildFilter, limit: int = 100, cursor: str | None = None) -> Page[Build]:
@@ -76,12 +79,7 @@ class Builds:
         build = builds.get(connection, number)
         prerequisites = needs.of(connection, number)
         now = self._now()
-        alive = builders.alive(connection, now - self._alive)
-        around = Circumstances(
-            unfinished=[(one.pkgbase, one.state) for one in prerequisites],
-            builders=sum(build.arch in builder.arches for builder in alive),
-            now=now,
-        )
+        around = circumstances(connection, build, prerequisites, now - self._alive, self._rules, now)
         return BuildView(
             **msgspec.structs.asdict(build),
             why=why_not_running(build, around),

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import msgspec
@@ -11,12 +12,11 @@ from quarters.model.build import Build
 from quarters.model.builder import Builder, Lease
 from quarters.model.recipe import NeedKind, Recipe
 from quarters.model.repository import Repository
-from quarters.planning.assignment import choose
+from quarters.planning.order import ASSUMED_DURATION
 from quarters.protocol.builds import Assignment, PackageRepository
-from quarters.storage import builders, leases
+from quarters.scheduler.selection import Rules, is_worth_it, select
+from quarters.storage import builders, leases, queues, shares
 
-_LOOKED_AT = 256
-"""Ready builds that a claim looks at, the most urgent first; more would only be passed over."""
 # PKGBUILD(5), "USING VCS SOURCES": `git+https://…`, also `lp:`; a name may stand before (`name::url`).
 _REMOTE = re.compile(r"(?:[^:]*::)?(?:(?:bzr|fossil|git|hg|svn)\+|lp:|[a-z][a-z0-9+.-]*://)")
 
@@ -32,34 +32,54 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     """The number of the snapshot that the repository serves, 0 before the first."""
 
 
-def next_look(connection: Connection, builder: Builder, now: datetime) -> tuple[bool, datetime | None]:
-    """Whether there is anything that `builder` might be given, and if not, when a backoff ends that it waits for."""
-    ready, later = leases.next_ready(connection, builder.arches, now, 1)
-    return bool(ready), later
+def next_look(
+    connection: Connection, asking: Builder, now: datetime, rules: Rules
+) -> tuple[bool, datetime | None]:
+    """Whether there is anything that `asking` might be given, and if not, when something ends that it waits for."""
+    builder = builders.find(connection, asking.name) or asking
+    if is_worth_it(connection, builder, rules, now):
+        return True, None
+    moments = (queues.next_backoff(connection, builder.arches, now), builder.quarantined_until)
+    return False, min((at for at in moments if at is not None and at > now), default=None)
 
 
 def claim(
-    connection: Connection, asking: Builder, free: int, lasts: timedelta, alive: timedelta
+    connection: Connection, asking: Builder, free: int, lasts: timedelta, alive: timedelta, rules: Rules
 ) -> list[Claimed]:
     """Give `asking` at most `free` builds under leases that last `lasts`; `alive` is how long builders count as there."""
     now = asking.last_seen
     builder = builders.introduce(connection, asking)
-    others = [other for other in builders.alive(connection, now - alive) if other.name != builder.name]
-    ready, _ = leases.next_ready(connection, builder.arches, now, _LOOKED_AT)
-    claimed = []
-    for build in choose(builder, free, ready, others=others, now=now):
-        lease = Lease(
-            build=build.id,
-            attempt=build.attempt + 1,
-            token=secrets.token_urlsafe(),
-            expires_at=now + lasts,
+    selection = select(connection, builder, free, now - alive, rules, now)
+    if not selection.builds:
+        return []
+    leased = [
+        Lease(
+            build=build.id, attempt=build.attempt + 1, token=secrets.token_urlsafe(), expires_at=now + lasts
         )
-        leases.grant(connection, build.id, builder.name, lease, now)
-        recipe, repository, snapshot = leases.details(connection, build.id)
-        claimed.append(
-            Claimed(build=build, lease=lease, recipe=recipe, repository=repository, snapshot=snapshot)
+        for build in selection.builds
+    ]
+    leases.grant(connection, leased, builder.name, now + lasts, now)
+    if len(selection.competing) > 1:
+        shares.charge(connection, _seconds(selection.builds), now)
+    details = leases.details_of(connection, [build.id for build in selection.builds])
+    return [
+        Claimed(
+            build=build,
+            lease=lease,
+            recipe=details[build.id].recipe,
+            repository=details[build.id].repository,
+            snapshot=details[build.id].snapshot,
         )
-    return claimed
+        for build, lease in zip(selection.builds, leased, strict=True)
+    ]
+
+
+def _seconds(given: Collection[Build]) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for build in given:
+        expected = build.duration or ASSUMED_DURATION
+        seconds[build.source] = seconds.get(build.source, 0.0) + expected
+    return seconds
 
 
 def assignment(claimed: Claimed, heartbeat: float, key: str) -> Assignment:
@@ -83,7 +103,7 @@ def assignment(claimed: Claimed, heartbeat: float, key: str) -> Assignment:
         bump=build.bump,
         checks=repository.checks,
         network=repository.network,
-        timeout=repository.timeout,
+        timeout=recipe.configuration.timeout or repository.timeout,
     )
 
 

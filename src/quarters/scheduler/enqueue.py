@@ -13,7 +13,7 @@ from quarters.planning.cycles import knots
 from quarters.planning.order import remaining_path
 from quarters.planning.plan import Plan, PlannedBuild
 from quarters.planning.resolve import Edge as Need
-from quarters.storage import builds, needs, requests
+from quarters.storage import builds, needs, requests, usage
 from quarters.storage.needs import Edge
 from quarters.storage.requests import Earlier
 
@@ -173,5 +173,5 @@ def _untangle(connection: Connection, plan: Plan, numbers: dict[str, int]) -> se
             needs.drop(connection, [build], set(stale))
             graph[build] = [head for head in graph[build] if head not in stale]
             changed.update([build] if stale else [])
-    needs.set_chains(connection, remaining_path(graph))
+    needs.set_chains(connection, remaining_path(graph, usage.durations(connection, graph)))
     return changed

@@ -101,7 +101,7 @@ def _fail_or_requeue(
 
 def _published_already(connection: Connection, build: Build, version: str) -> set[str]:
     """The digests of the published packages, where all that a recipe with a dynamic version makes bear this version."""
-    recipe = leases.details(connection, build.id)[0]
+    recipe = leases.details_of(connection, [build.id])[build.id].recipe
     if not recipe.dynamic_version:
         return set()
     names = set(recipe.made_for(build.arch))

@@ -25,6 +25,7 @@ from quarters.protocol.builds import (
 from quarters.scheduler import claims, finishing
 from quarters.scheduler.claims import Claimed
 from quarters.scheduler.intake import Intake
+from quarters.scheduler.selection import Rules
 from quarters.scheduler.settings import SchedulerSettings
 from quarters.storage import builders, leases, uploads
 from quarters.storage.database import Database
@@ -56,6 +57,7 @@ class Leases:
         self._settings = settings
         self._public_key = public_key
         self._now = now
+        self._rules = Rules.of(settings)
         self._lasts = timedelta(seconds=_MISSED * settings.heartbeat)
 
     async def claim(self, request: ClaimRequest) -> ClaimReply:
@@ -68,7 +70,7 @@ class Leases:
             mark = self._wakeups.mark(Topic.READY)
             now = self._now()
             # Only a look while there is nothing, so that waiting builders cost no writes.
-            some, later = await self._database.read(claims.next_look, builder, now)
+            some, later = await self._database.read(claims.next_look, builder, now, self._rules)
             if some and (claimed := await self._claim(request)):
                 self._wakeups.notify(Topic.BUILDS, Topic.EVENTS)
                 return ClaimReply(tuple(self._assignment(one) for one in claimed))
@@ -173,6 +175,9 @@ class Leases:
             last_seen=self._now(),
             version=request.version,
             executor=request.executor,
+            build_class=request.build_class,
+            memory=request.memory,
+            disk=request.disk,
         )
 
     async def _standing(self, key: LeaseKey) -> Held:
@@ -188,7 +193,7 @@ class Leases:
     async def _claim(self, request: ClaimRequest) -> list[Claimed]:
         alive = timedelta(seconds=self._settings.builder_alive)
         return await self._database.write(
-            claims.claim, self._builder(request), request.free, self._lasts, alive
+            claims.claim, self._builder(request), request.free, self._lasts, alive, self._rules
         )
 
     def _assignment(self, claimed: Claimed) -> Assignment:

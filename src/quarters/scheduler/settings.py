@@ -5,6 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from quarters.model.size import Size
+
 
 class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How often builders report and upstream databases are looked at, and how patient the scheduler is."""
@@ -23,6 +25,12 @@ class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """How long fetching one upstream database may take."""
     poll: float = 5.0
     """How often the loops look at their rows when nothing wakes them."""
+    max_running: Annotated[int, Meta(ge=0)] = 0
+    """How many builds may run at once in all; 0 is no limit. Repositories and sources may have limits of their own."""
+    assumed_memory: Size = Size(512 << 20)
+    """Memory that a build is taken to need while its package was never built, such as `2 GiB`."""
+    assumed_disk: Size = Size(1 << 30)
+    """Disk that a build is taken to need while its package was never built."""
     replan: float = 30.0
     """How long after a plan with problems it is made again at the earliest, when something was published."""
 

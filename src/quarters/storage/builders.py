@@ -1,6 +1,7 @@
 """Builders as they last introduced themselves, and whether they are given work."""
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
@@ -11,6 +12,8 @@ from quarters.model.errors import NotFound
 from quarters.storage.events import record
 from quarters.storage.schema import builders, builds
 
+_OURS = ("state", "last_seen", "strikes", "quarantines", "quarantined_until")
+
 
 def introduce(connection: Connection, builder: Builder) -> Builder:
     """Note what a builder says about itself; its state stays what a person made it. Returns it as it stands."""
@@ -20,6 +23,9 @@ def introduce(connection: Connection, builder: Builder) -> Builder:
         "last_seen": builder.last_seen,
         "version": builder.version,
         "executor": builder.executor,
+        "build_class": builder.build_class,
+        "memory": builder.memory,
+        "disk": builder.disk,
     }
     if connection.execute(update(builders).where(builders.c.name == builder.name).values(columns)).rowcount:
         return get(connection, builder.name)
@@ -33,7 +39,9 @@ def is_known(connection: Connection, builder: Builder, since: datetime) -> bool:
     row = connection.execute(select(builders).where(builders.c.name == builder.name)).mappings().one_or_none()
     if row is None or row["last_seen"] < since:
         return False
-    return msgspec.structs.replace(_builder(row), state=builder.state, last_seen=builder.last_seen) == builder
+    # What the server itself made of it is no news from the builder.
+    known = {name: getattr(_builder(row), name) for name in _OURS}
+    return _builder(row) == msgspec.structs.replace(builder, **known)
 
 
 def seen(connection: Connection, name: str, now: datetime) -> None:
@@ -55,17 +63,37 @@ def alive(connection: Connection, since: datetime) -> list[Builder]:
 
 def get(connection: Connection, name: str) -> Builder:
     """One builder, or NotFound."""
-    row = connection.execute(select(builders).where(builders.c.name == name)).mappings().one_or_none()
-    if row is None:
+    found = find(connection, name)
+    if found is None:
         raise NotFound(f"There is no builder {name!r}.")
-    return _builder(row)
+    return found
+
+
+def find(connection: Connection, name: str) -> Builder | None:
+    """One builder, if it is known."""
+    row = connection.execute(select(builders).where(builders.c.name == name)).mappings().one_or_none()
+    return None if row is None else _builder(row)
 
 
 def set_state(connection: Connection, name: str, state: BuilderState, now: datetime) -> None:
-    """Decide whether a builder is given work, or NotFound."""
+    """Decide whether a builder is given work, or NotFound; who enables it trusts it again."""
     get(connection, name)
-    connection.execute(update(builders).where(builders.c.name == name).values(state=state))
+    columns: dict[str, Any] = {"state": state}
+    if state is BuilderState.ENABLED:
+        columns |= {"strikes": 0, "quarantines": 0, "quarantined_until": None}
+    connection.execute(update(builders).where(builders.c.name == name).values(columns))
     record(connection, now, f"builder.{state}", name, {})
+
+
+def judge(connection: Connection, before: Builder, after: Builder, now: datetime) -> None:
+    """Keep what is thought of a builder; a new quarantine is an event."""
+    if after == before:
+        return
+    columns = {name: getattr(after, name) for name in ("strikes", "quarantines", "quarantined_until")}
+    connection.execute(update(builders).where(builders.c.name == after.name).values(columns))
+    if after.quarantines > before.quarantines and after.quarantined_until is not None:
+        data: dict[str, str | int | None] = {"until": after.quarantined_until.isoformat()}
+        record(connection, now, "builder.quarantined", after.name, data)
 
 
 def remove(connection: Connection, name: str, now: datetime) -> None:

@@ -5,18 +5,18 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from quarters.model.build import Build, Event, Reason, State, StepRecord
 from quarters.model.builder import Lease
 from quarters.model.errors import LeaseLost
 from quarters.model.recipe import Recipe
 from quarters.model.repository import Repository
-from quarters.planning.assignment import Ready
+from quarters.planning.farm import Needed
 from quarters.storage.builds import build_of
 from quarters.storage.events import record
 from quarters.storage.schema import attempts, builds, repositories
-from quarters.storage.transitions import transition
+from quarters.storage.transitions import transition_all
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,60 +43,61 @@ class RecipePlace(msgspec.Struct, frozen=True):
     revision: str
 
 
-def next_ready(
-    connection: Connection, arches: Collection[str], now: datetime, limit: int
-) -> tuple[list[Ready], datetime | None]:
-    """The most urgent builds that may be claimed, and when the next one that waits out a backoff may be."""
-    ready = and_(builds.c.state == State.READY, builds.c.arch.in_(sorted(arches)))
-    query = (
-        select(builds, attempts.c.builder.label("lost_by"))
-        .outerjoin(
-            attempts,
-            and_(
-                attempts.c.build == builds.c.id,
-                attempts.c.number == builds.c.attempt,
-                attempts.c.outcome == "lost",
-            ),
-        )
-        .where(ready, or_(builds.c.not_before.is_(None), builds.c.not_before <= now))
-        .order_by(builds.c.priority.desc(), builds.c.chain.desc(), builds.c.created_at, builds.c.id)
-        .limit(limit)
-    )
-    found = [
-        Ready(build=build_of(row), path=row["chain"], lost_by=row["lost_by"])
-        for row in connection.execute(query).mappings()
-    ]
-    later = select(func.min(builds.c.not_before)).where(ready, builds.c.not_before > now)
-    return found, connection.execute(later).scalar()
-
-
-def grant(connection: Connection, build: int, builder: str, lease: Lease, now: datetime) -> None:
-    """Give a ready build to `builder`; the lease's token is kept as a hash only."""
-    transition(
-        connection, build, Event.CLAIM, now,
-        attempt=lease.attempt, builder=builder, lease_expires_at=lease.expires_at, started_at=now, finished_at=None,
+def grant(
+    connection: Connection, granted: Sequence[Lease], builder: str, expires_at: datetime, now: datetime
+) -> None:
+    """Give ready builds to `builder`, each for its next attempt; of the leases' tokens only hashes are kept."""
+    transition_all(
+        connection, [lease.build for lease in granted], State.READY, Event.CLAIM, now,
+        attempt=builds.c.attempt + 1, builder=builder, lease_expires_at=expires_at, started_at=now, finished_at=None,
         step=None, not_before=None, reason=None, command=None, exit_code=None, message="",
     )  # fmt: skip
-    connection.execute(
-        insert(attempts).values(
-            build=build,
-            number=lease.attempt,
-            builder=builder,
-            lease_hash=_hash(lease.token),
-            started_at=now,
-            steps=[],
-        )
-    )
+    rows = [
+        {
+            "build": lease.build,
+            "number": lease.attempt,
+            "builder": builder,
+            "lease_hash": _hash(lease.token),
+            "started_at": now,
+            "steps": [],
+        }
+        for lease in granted
+    ]
+    connection.execute(insert(attempts), rows)
 
 
-def details(connection: Connection, build: int) -> tuple[Recipe, Repository, int]:
+def loads(connection: Connection, builder: str | None = None) -> dict[str, list[Needed]]:
+    """By builder, what each build that it runs needs; of one builder, or of all."""
+    query = select(builds.c.builder, builds.c.memory, builds.c.disk).where(text("builds.state = 'running'"))
+    if builder is not None:
+        query = query.where(builds.c.builder == builder)
+    found: dict[str, list[Needed]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.builder, []).append(Needed(row.memory, row.disk))
+    return found
+
+
+class Details(msgspec.Struct, frozen=True):
     """A build's recipe as it was planned, its repository, and the number of the snapshot that this serves."""
-    row = connection.execute(
-        select(builds.c.recipe, repositories.c.settings, repositories.c.current)
+
+    recipe: Recipe
+    repository: Repository
+    snapshot: int
+
+
+def details_of(connection: Connection, ids: Collection[int]) -> dict[int, Details]:
+    """By build."""
+    query = (
+        select(builds.c.id, builds.c.recipe, repositories.c.settings, repositories.c.current)
         .join(repositories, repositories.c.name == builds.c.repository)
-        .where(builds.c.id == build)
-    ).one()
-    return msgspec.convert(row.recipe, Recipe), msgspec.convert(row.settings, Repository), row.current
+        .where(builds.c.id.in_(sorted(ids)))
+    )
+    return {
+        row.id: Details(
+            msgspec.convert(row.recipe, Recipe), msgspec.convert(row.settings, Repository), row.current
+        )
+        for row in connection.execute(query)
+    }
 
 
 def held(connection: Connection, build: int, attempt: int, token: str) -> Held:

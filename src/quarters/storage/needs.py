@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, update
 
 from quarters.model.build import BROKEN, OPEN, SATISFIED, Event, State
 from quarters.model.recipe import NeedKind
@@ -116,19 +116,18 @@ def graph(connection: Connection, repository: str, arch: str) -> dict[int, list[
     return found
 
 
-def set_chains(connection: Connection, lengths: Mapping[int, int]) -> None:
-    """Note for builds how many others the longest chain that waits for them holds."""
+def set_chains(connection: Connection, seconds: Mapping[int, int]) -> None:
+    """Note for builds how long the longest chain takes that begins with each of them."""
     known: dict[int, int] = {}
-    for some in chunks(sorted(lengths)):
+    for some in chunks(sorted(seconds)):
         query = select(builds.c.id, builds.c.chain).where(builds.c.id.in_(some))
         known.update((row.id, row.chain) for row in connection.execute(query))
-    changed: dict[int, list[int]] = {}
-    for build, length in lengths.items():
-        if known[build] != length:
-            changed.setdefault(length, []).append(build)
-    for length, ids in changed.items():
-        for some in chunks(ids):
-            connection.execute(update(builds).where(builds.c.id.in_(some)).values(chain=length))
+    changed = [
+        {"of": build, "new": length} for build, length in sorted(seconds.items()) if known[build] != length
+    ]
+    if changed:
+        statement = update(builds).where(builds.c.id == bindparam("of")).values(chain=bindparam("new"))
+        connection.execute(statement, changed)
 
 
 def settle(connection: Connection, ids: Collection[int], now: datetime) -> None:

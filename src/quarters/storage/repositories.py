@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Text, delete, insert, select, type_coerce, update
 
 from quarters.model.build import OPEN
 from quarters.model.errors import Conflict, NotFound
@@ -77,6 +77,21 @@ def current(connection: Connection, name: str) -> int:
     if number is None:
         raise NotFound(f"There is no repository {name!r}.")
     return int(number)
+
+
+class _Limited(msgspec.Struct):
+    max_running: int = 0
+
+
+def limits(connection: Connection) -> dict[str, int]:
+    """How many of its builds may run at once, by repository; those without a limit are left out."""
+    # Only this one setting is read: claims ask again and again, and a repository's keys are long.
+    query = select(repositories.c.name, type_coerce(repositories.c.settings, Text).label("settings"))
+    found = {
+        row.name: msgspec.json.decode(row.settings, type=_Limited).max_running
+        for row in connection.execute(query)
+    }
+    return {name: limit for name, limit in found.items() if limit}
 
 
 def currents(connection: Connection) -> dict[str, int]:

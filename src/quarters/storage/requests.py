@@ -9,6 +9,10 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from quarters.model.build import OPEN, TERMINAL, State
 from quarters.model.errors import NotFound
+from quarters.planning.farm import Queue
+from quarters.planning.order import PRIORITIES
+from quarters.planning.usage import Usage
+from quarters.storage import queues, usage
 from quarters.storage.schema import builds, repositories, requests, snapshots, sources, upstream_packages
 from quarters.storage.transitions import chunks
 
@@ -136,11 +140,50 @@ def latest_ended(
 
 
 def insert_builds(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
-    """Add builds in the state `waiting`; their numbers, in the order of `rows`."""
+    """Add builds in the state `waiting`; their numbers, in the order of `rows`.
+
+    What each needs of a builder comes from its recipe's configuration, else from what the package used before.
+    """
     if not rows:
         return []
     statement = insert(builds).returning(builds.c.id, sort_by_parameter_order=True)
-    return list(connection.execute(statement, [{"state": State.WAITING, **row} for row in rows]).scalars())
+    return list(connection.execute(statement, _equipped(connection, rows)).scalars())
+
+
+def _equipped(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    bases: dict[str, set[str]] = {}
+    for row in rows:
+        bases.setdefault(row["arch"], set()).add(row["pkgbase"])
+    used = {
+        (arch, pkgbase): known
+        for arch, names in bases.items()
+        for pkgbase, known in usage.of(connection, arch, names).items()
+    }
+    wanted = [_queue_of(row) for row in rows]
+    numbers = queues.ensure(connection, set(wanted))
+    found = []
+    for row, queue in zip(rows, wanted, strict=True):
+        asked = row["recipe"].configuration
+        known = used.get((row["arch"], row["pkgbase"]), Usage())
+        priority = row.get("priority", 0) + asked.priority
+        values = {
+            "state": State.WAITING,
+            **row,
+            "queue": numbers[queue],
+            "build_class": queue.build_class,
+            "only_builder": queue.only_builder,
+            "memory": asked.memory or known.memory,
+            "disk": asked.disk or known.disk,
+            "duration": known.seconds,
+            "priority": max(PRIORITIES[0], min(priority, PRIORITIES[-1])),
+        }
+        found.append(values)
+    return found
+
+
+def _queue_of(row: dict[str, Any]) -> Queue:
+    asked = row["recipe"].configuration
+    return Queue(row["arch"], row["repository"], row["source"], asked.build_class, asked.builder)
 
 
 def raise_priority(connection: Connection, ids: Collection[int], priority: int) -> None:

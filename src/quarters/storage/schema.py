@@ -1,6 +1,6 @@
 """The tables, the same on SQLite and PostgreSQL. Times are integers: microseconds since 1970, UTC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -8,7 +8,9 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -21,6 +23,8 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+
+from quarters.planning.order import STEP
 
 metadata = MetaData()
 
@@ -65,6 +69,7 @@ class Json(TypeDecorator[Any]):
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DUE = f"created_at - priority * {STEP // timedelta(microseconds=1)} - chain * 1000000"
 
 repositories = Table(
     "repositories",
@@ -102,6 +107,7 @@ sources = Table(
     Column("packages", Json, nullable=False, server_default="[]"),  # names that its kind asks for
     Column("automatic", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
+    Column("max_running", Integer, nullable=False, server_default="0"),  # of its builds at once, 0: no limit
     Column("revision", Text, nullable=False, server_default=""),
     Column("synced_at", Time),
     Column("sync_wanted_at", Time),  # a person or a webhook asks for a sync now
@@ -137,6 +143,40 @@ requests = Table(
     Column("planned_at", Time, nullable=False),  # the problems are those of then
 )
 
+# Builds that are alike in who may build them (planning.farm.Queue): a claim looks at whole queues, not at each build.
+queues = Table(
+    "queues",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("arch", Text, nullable=False),
+    Column("repository", Text, ForeignKey("repositories.name", ondelete="CASCADE"), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("build_class", Integer, nullable=False),
+    Column("only_builder", Text, nullable=False),
+    UniqueConstraint("repository", "arch", "source", "build_class", "only_builder"),
+)
+
+# Seconds of building that each source was given, as they counted `at` that time (planning.shares).
+shares = Table(
+    "shares",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("seconds", Float, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
+# What builds of a package used before (planning.usage), and so what the next one needs; 0 is not known.
+usage = Table(
+    "usage",
+    metadata,
+    Column("pkgbase", Text, primary_key=True),
+    Column("arch", Text, primary_key=True),
+    Column("seconds", Integer, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    Column("disk", BigInteger, nullable=False),
+    Column("measured_at", Time, nullable=False),
+)
+
 builds = Table(
     "builds",
     metadata,
@@ -157,9 +197,15 @@ builds = Table(
     Column("packager", Text, nullable=False),
     Column("bump", Integer, nullable=False, server_default="0"),
     Column("priority", Integer, nullable=False, server_default="0"),
-    Column(
-        "chain", Integer, nullable=False, server_default="0"
-    ),  # length of the longest chain that waits for it
+    Column("chain", BigInteger, nullable=False, server_default="0"),  # seconds of the longest one it begins
+    # As planning.order.due has it: what is due first is given out first.
+    Column("due", Time, Computed(_DUE, persisted=True)),
+    Column("queue", _Id, ForeignKey("queues.id"), nullable=False),
+    Column("build_class", Integer, nullable=False, server_default="0"),
+    Column("only_builder", Text, nullable=False, server_default=""),
+    Column("memory", BigInteger, nullable=False, server_default="0"),  # bytes it needs, 0: not known
+    Column("disk", BigInteger, nullable=False, server_default="0"),
+    Column("duration", Integer, nullable=False, server_default="0"),  # seconds to expect, 0: not known
     Column("forgiven", Integer, nullable=False, server_default="0"),  # attempts before a person's retry
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("step", Text),
@@ -179,6 +225,27 @@ builds = Table(
     Column("rebuild", _Id),  # the one with which its packages become visible
     Index("builds_by_state", "state", "arch"),
     Index("builds_by_base", "repository", "pkgbase", "arch"),
+    # All that a claim asks about ready and running builds is answered from these two, without looking at the rows.
+    Index(
+        "builds_ready",
+        "queue",
+        "due",
+        "id",
+        "not_before",
+        "memory",
+        "disk",
+        sqlite_where=text("state = 'ready'"),
+        postgresql_where=text("state = 'ready'"),
+    ),
+    Index(
+        "builds_running",
+        "queue",
+        "builder",
+        "memory",
+        "disk",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
     Index("builds_by_request", "request_id"),
     # At most one unfinished build of a recipe for a repository and architecture.
     Index(
@@ -424,6 +491,12 @@ builders = Table(
     Column("last_seen", Time, nullable=False),
     Column("version", Text, nullable=False),
     Column("executor", Text, nullable=False),
+    Column("build_class", Integer, nullable=False, server_default="0"),
+    Column("memory", BigInteger, nullable=False, server_default="0"),  # bytes for its builds, 0: it did not say
+    Column("disk", BigInteger, nullable=False, server_default="0"),
+    Column("strikes", Integer, nullable=False, server_default="0"),  # these three: planning.quarantine
+    Column("quarantines", Integer, nullable=False, server_default="0"),
+    Column("quarantined_until", Time),
 )
 
 tokens = Table(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quarters.planning.cycles import Arc, components, unwind
-from quarters.planning.order import remaining_path, stages
+from quarters.planning.order import stages
 
 NODES = "abcdefgh"
 graphs = st.fixed_dictionaries(
@@ -84,7 +84,3 @@ def test_fifteen_thousand_recipes_are_ordered_in_well_under_a_second() -> None:
 
 def test_a_stage_is_sorted_and_needs_only_earlier_stages() -> None:
     assert stages({"d": ["b", "c"], "c": ["a"], "b": ["a"], "a": []}) == [["a"], ["b", "c"], ["d"]]
-
-
-def test_the_remaining_path_is_the_longest_chain_of_dependents() -> None:
-    assert remaining_path({4: [2, 3], 3: [1], 5: [4], 2: [], 1: []}) == {1: 3, 2: 2, 3: 2, 4: 1, 5: 0}

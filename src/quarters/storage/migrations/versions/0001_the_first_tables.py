@@ -18,6 +18,12 @@ def upgrade() -> None:
         sa.Column("last_seen", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("executor", sa.Text(), nullable=False),
+        sa.Column("build_class", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("memory", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("disk", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("strikes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("quarantines", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("quarantined_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
@@ -116,6 +122,35 @@ def upgrade() -> None:
         sa.UniqueConstraint("hash"),
     )
     op.create_table(
+        "queues",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("arch", sa.Text(), nullable=False),
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("build_class", sa.Integer(), nullable=False),
+        sa.Column("only_builder", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("repository", "arch", "source", "build_class", "only_builder"),
+    )
+    op.create_table(
+        "shares",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source"),
+    )
+    op.create_table(
+        "usage",
+        sa.Column("pkgbase", sa.Text(), nullable=False),
+        sa.Column("arch", sa.Text(), nullable=False),
+        sa.Column("seconds", sa.Integer(), nullable=False),
+        sa.Column("memory", sa.BigInteger(), nullable=False),
+        sa.Column("disk", sa.BigInteger(), nullable=False),
+        sa.Column("measured_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("pkgbase", "arch"),
+    )
+    op.create_table(
         "builds",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("request_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -134,7 +169,18 @@ def upgrade() -> None:
         sa.Column("packager", sa.Text(), nullable=False),
         sa.Column("bump", sa.Integer(), server_default="0", nullable=False),
         sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("chain", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("chain", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column(
+            "due",
+            sa.BigInteger(),
+            sa.Computed("created_at - priority * 2592000000000 - chain * 1000000", persisted=True),
+        ),
+        sa.Column("queue", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("build_class", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("only_builder", sa.Text(), server_default="", nullable=False),
+        sa.Column("memory", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("disk", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("duration", sa.Integer(), server_default="0", nullable=False),
         sa.Column("forgiven", sa.Integer(), server_default="0", nullable=False),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("step", sa.Text(), nullable=True),
@@ -154,6 +200,10 @@ def upgrade() -> None:
         sa.Column("rebuild", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
+            ["queue"],
+            ["queues.id"],
+        ),
+        sa.ForeignKeyConstraint(
             ["request_id"],
             ["requests.id"],
         ),
@@ -170,6 +220,20 @@ def upgrade() -> None:
             unique=True,
             sqlite_where=sa.text("state IN ('waiting','blocked','ready','running','publishing')"),
             postgresql_where=sa.text("state IN ('waiting','blocked','ready','running','publishing')"),
+        )
+        batch_op.create_index(
+            "builds_ready",
+            ["queue", "due", "id", "not_before", "memory", "disk"],
+            unique=False,
+            sqlite_where=sa.text("state = 'ready'"),
+            postgresql_where=sa.text("state = 'ready'"),
+        )
+        batch_op.create_index(
+            "builds_running",
+            ["queue", "builder", "memory", "disk"],
+            unique=False,
+            sqlite_where=sa.text("state = 'running'"),
+            postgresql_where=sa.text("state = 'running'"),
         )
 
     op.create_table(
@@ -254,6 +318,7 @@ def upgrade() -> None:
         sa.Column("packages", sa.Text(), server_default="[]", nullable=False),
         sa.Column("automatic", sa.Boolean(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("max_running", sa.Integer(), server_default="0", nullable=False),
         sa.Column("revision", sa.Text(), server_default="", nullable=False),
         sa.Column("synced_at", sa.BigInteger(), nullable=True),
         sa.Column("sync_wanted_at", sa.BigInteger(), nullable=True),
@@ -422,6 +487,16 @@ def downgrade() -> None:
     op.drop_table("entries")
     with op.batch_alter_table("builds", schema=None) as batch_op:
         batch_op.drop_index(
+            "builds_running",
+            sqlite_where=sa.text("state = 'running'"),
+            postgresql_where=sa.text("state = 'running'"),
+        )
+        batch_op.drop_index(
+            "builds_ready",
+            sqlite_where=sa.text("state = 'ready'"),
+            postgresql_where=sa.text("state = 'ready'"),
+        )
+        batch_op.drop_index(
             "builds_open",
             sqlite_where=sa.text("state IN ('waiting','blocked','ready','running','publishing')"),
             postgresql_where=sa.text("state IN ('waiting','blocked','ready','running','publishing')"),
@@ -431,6 +506,9 @@ def downgrade() -> None:
         batch_op.drop_index("builds_by_base")
 
     op.drop_table("builds")
+    op.drop_table("usage")
+    op.drop_table("shares")
+    op.drop_table("queues")
     op.drop_table("tokens")
     op.drop_table("requests")
     op.drop_table("repositories")

@@ -1,0 +1,65 @@
+"""What a build waits for, from the same rows by which builds are given out."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from quarters.model.build import Build, State
+from quarters.planning.farm import Farm, Host
+from quarters.planning.shares import handicap
+from quarters.planning.why import Circumstances
+from quarters.planning.wording import Ahead
+from quarters.scheduler.selection import Rules, farm_of
+from quarters.storage import builders, leases, queues
+from quarters.storage.needs import Prerequisite
+from quarters.storage.queues import Standing
+
+
+def circumstances(
+    connection: Connection,
+    build: Build,
+    prerequisites: Collection[Prerequisite],
+    alive_since: datetime,
+    rules: Rules,
+    now: datetime,
+) -> Circumstances:
+    """Those of `build`; builders seen since `alive_since` count as there."""
+    unfinished = [(one.pkgbase, one.state) for one in prerequisites]
+    if build.state is not State.READY:
+        return Circumstances(now=now, unfinished=unfinished)
+    found = queues.standings(connection, now)
+    alive = tuple(builders.alive(connection, alive_since))
+    loads = leases.loads(connection)
+    farm = farm_of(connection, found, rules, now, others=alive)
+    hosts = [
+        Host.of(builder, builder.slots - len(running), running, rules.assumed)
+        for builder in alive
+        for running in [loads.get(builder.name, [])]
+    ]
+    return Circumstances(
+        now=now,
+        hosts=hosts,
+        farm=farm,
+        lost_by=queues.lost_by(connection, build.id),
+        ahead=_ahead(connection, build, found, farm, now),
+    )
+
+
+def _ahead(
+    connection: Connection, build: Build, found: Collection[Standing], farm: Farm, now: datetime
+) -> Ahead:
+    competing = {one.queue.source for one in found if one.head and one.queue.arch == build.arch}
+    if not competing:
+        return Ahead()
+    late = {source: handicap(source, farm.served, competing) for source in competing}
+    due = queues.due_of(connection, build.id)
+    mine = due + handicap(build.source, farm.served, competing)
+    before = queues.due_before(
+        connection, build.arch, now, [(it, mine - late[it]) for it in sorted(competing)]
+    )
+    by_due = queues.due_before(connection, build.arch, now, [(it, due) for it in sorted(competing)])
+    by_share = sum(
+        max(0, count - by_due.get(source, 0)) for source, count in before.items() if source != build.source
+    )
+    return Ahead(sum(before.values()), by_share)

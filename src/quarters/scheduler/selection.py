@@ -1,0 +1,126 @@
+"""Chooses builds for a builder from rows, in a few statements however many builds wait."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection
+
+from quarters.model.build import Build
+from quarters.model.builder import Builder
+from quarters.planning.assignment import choose, closed
+from quarters.planning.farm import Assumed, Farm, Host
+from quarters.planning.shares import handicap
+from quarters.scheduler.settings import SchedulerSettings
+from quarters.storage import builders, leases, queues, repositories, shares, sources
+from quarters.storage.queues import Room, Standing
+
+_QUEUES = 32
+"""Queues, the most urgent first, whose first builds are looked at."""
+_SPARE = 8
+"""Builds of a queue that are looked at beyond the free slots, since some may be too large together, or lost before."""
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What the settings say about who is given what; 0 is no limit."""
+
+    limit: int = 0
+    assumed: Assumed = Assumed()
+
+    @classmethod
+    def of(cls, settings: SchedulerSettings) -> "Rules":
+        """As the configuration has them."""
+        return cls(
+            limit=settings.max_running, assumed=Assumed(settings.assumed_memory, settings.assumed_disk)
+        )
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """The builds that a builder gets, and what all sources that want something compete for."""
+
+    builds: list[Build]
+    competing: frozenset[str] = frozenset()
+
+
+def select(
+    connection: Connection, builder: Builder, free: int, alive_since: datetime, rules: Rules, now: datetime
+) -> Selection:
+    """What `builder` gets for its `free` slots; builders seen since `alive_since` count as there."""
+    if free <= 0:
+        return Selection([])
+    host = host_of(connection, builder, free, rules)
+    room = _room(host, rules.assumed)
+    found = queues.standings(connection, now, room)
+    farm = farm_of(connection, found, rules, now)
+    wanted = _open(found, host, farm, now)
+    competing = frozenset(one.queue.source for one in wanted)
+    late = {source: handicap(source, farm.served, competing) for source in competing}
+    first = sorted(wanted, key=lambda one: ((one.head or now) + late[one.queue.source], one.id))[:_QUEUES]
+    ready = queues.heads(connection, [one.id for one in first], now, room, free + _SPARE)
+    if any(entry.lost_by == builder.name for entry in ready):
+        farm = msgspec.structs.replace(farm, others=tuple(builders.alive(connection, alive_since)))
+    return Selection(choose(host, ready, farm, now, competing=competing), competing)
+
+
+def is_worth_it(connection: Connection, builder: Builder, rules: Rules, now: datetime) -> bool:
+    """Whether there may be anything for a free slot of `builder`."""
+    host = host_of(connection, builder, 1, rules)
+    found = queues.standings(connection, now, _room(host, rules.assumed))
+    if not any(one.head for one in found):
+        return False
+    return bool(_open(found, host, farm_of(connection, found, rules, now), now))
+
+
+def host_of(connection: Connection, builder: Builder, free: int, rules: Rules) -> Host:
+    """`builder` with what its builds take of it."""
+    measured = builder.memory or builder.disk
+    loads = leases.loads(connection, builder.name) if measured else {}
+    return Host.of(builder, free, loads.get(builder.name, ()), rules.assumed)
+
+
+def farm_of(
+    connection: Connection,
+    found: Collection[Standing],
+    rules: Rules,
+    now: datetime,
+    others: tuple[Builder, ...] = (),
+) -> Farm:
+    """Limits, what of them is used, and `others` that might take what a builder lost."""
+    of_repository: dict[str, int] = {}
+    of_source: dict[str, int] = {}
+    for one in found:
+        of_repository[one.queue.repository] = of_repository.get(one.queue.repository, 0) + one.running
+        of_source[one.queue.source] = of_source.get(one.queue.source, 0) + one.running
+    return Farm(
+        limit=rules.limit,
+        repository_limits=repositories.limits(connection),
+        source_limits=sources.limits(connection),
+        running=sum(one.running for one in found),
+        running_of_repository=of_repository,
+        running_of_source=of_source,
+        served=_served(connection, found, now),
+        assumed=rules.assumed,
+        others=others,
+    )
+
+
+def _served(connection: Connection, found: Collection[Standing], now: datetime) -> Mapping[str, float]:
+    if len({one.queue.source for one in found if one.head}) < 2:
+        return {}  # it shares with nobody
+    return {source: service.remembered(now) for source, service in shares.served(connection).items()}
+
+
+def _open(found: Collection[Standing], host: Host, farm: Farm, now: datetime) -> list[Standing]:
+    return [one for one in found if one.head is not None and closed(one.queue, host, farm, now) is None]
+
+
+def _room(host: Host, assumed: Assumed) -> Room:
+    """What a build may need to fit on `host` now, so that those that do not are not even read."""
+    memory, disk = host.builder.memory, host.builder.disk
+    free_memory, free_disk = max(0, memory - host.memory), max(0, disk - host.disk)
+    return Room(
+        memory=free_memory if memory else None,
+        disk=free_disk if disk else None,
+        unknown_memory=not memory or min(assumed.memory, memory) <= free_memory,
+        unknown_disk=not disk or min(assumed.disk, disk) <= free_disk,
+    )
