@@ -1,6 +1,6 @@
 """`quarters source`: where recipes come from."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -21,8 +21,20 @@ app = App(name="source")
 class Following:
     """How a new source is followed."""
 
-    kind: Annotated[str, Parameter(help="tree: a git repository with a folder per recipe.")] = "tree"
+    kind: Annotated[
+        str,
+        Parameter(
+            help="tree: a git repository with a folder per recipe; git: a repository (or --path in it) that is one; "
+            "svn: a Subversion tree with a folder per recipe; url: a PKGBUILD; aur: --package by name."
+        ),
+    ] = "tree"
     branch: Annotated[str, Parameter(help="Branch to follow; without it, the default one.")] = ""
+    path: Annotated[
+        str, Parameter(help="git: the recipe's folder; svn: where in each folder the recipe is.")
+    ] = ""
+    package: Annotated[
+        tuple[str, ...], Parameter(help="A package to follow (kind aur); may be given again.")
+    ] = ()
     automatic: Annotated[bool, Parameter(help="Build what is outdated without being asked.")] = True
 
 
@@ -58,6 +70,8 @@ async def add(
                 repository=repository,
                 kind=how.kind,
                 branch=how.branch,
+                path=how.path,
+                packages=how.package,
                 automatic=how.automatic,
             )
         )
@@ -121,25 +135,33 @@ async def sync(name: str, /, *, json: Json = False) -> None:
     return output.say(f"Source {it.name} is being synced; see `quarters source show {it.name}`.")
 
 
-@app.command
-async def edit(
-    name: str,
-    /,
-    *,
-    location: Annotated[str | None, Parameter(help="Where its recipes are from now on.")] = None,
-    branch: Annotated[str | None, Parameter(help="Branch to follow; empty for the default one.")] = None,
-    automatic: Annotated[bool | None, Parameter(help="Build what is outdated without being asked.")] = None,
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Edits:
+    """What is to be different about a source; what is left out stays."""
+
+    location: Annotated[str | None, Parameter(help="Where its recipes are from now on.")] = None
+    branch: Annotated[str | None, Parameter(help="Branch to follow; empty for the default one.")] = None
+    path: Annotated[
+        str | None, Parameter(help="The folder of the location, or of each folder, that recipes are in.")
+    ] = None
+    packages: Annotated[
+        tuple[str, ...] | None,
+        Parameter(name="--package", help="The packages to follow, in place of those before (kind aur)."),
+    ] = None
+    automatic: Annotated[bool | None, Parameter(help="Build what is outdated without being asked.")] = None
     enabled: Annotated[
         bool | None, Parameter(help="Follow its changes, and offer its recipes to others.")
-    ] = None,
-    json: Json = False,
-) -> None:
+    ] = None
+
+
+@app.command
+async def edit(name: str, /, *, edits: Edits | None = None, json: Json = False) -> None:
     """Change a source."""
-    change = SourceChange(location=location, branch=branch, automatic=automatic, enabled=enabled)
-    if change == SourceChange():
-        raise Invalid("Say what to change: --location, --branch, --automatic or --enabled.")
+    if edits is None or edits == Edits():
+        raise Invalid("Say what to change; `quarters source edit --help` lists what can be.")
     async with connect() as client:
-        it = await client.sources.change(name, change)
+        it = await client.sources.change(name, SourceChange(**asdict(edits)))
     return output.show(it) if json else output.facts(_facts(it))
 
 
@@ -170,6 +192,8 @@ def _facts(it: Source) -> list[tuple[str, object]]:
         ("Kind", it.kind),
         ("Location", it.location),
         ("Branch", it.branch),
+        ("Folder", it.path),
+        ("Packages", ", ".join(it.packages)),
         ("Repository", it.repository),
         ("Builds", "what is outdated" if it.automatic else "what is asked for"),
         ("Enabled", it.enabled),
