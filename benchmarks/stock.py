@@ -21,6 +21,7 @@ from quarters.publishing.swap import Credit, Swap
 from quarters.storage import packages, repositories, snapshots
 from quarters.storage.database import Database
 from quarters.storage.packages import Addition
+from quarters.storage.public import PublicTree
 from quarters.storage.settings import StorageSettings
 from quarters.storage.snapshots import Entry
 from quarters.storage.wakeups import Wakeups
@@ -48,6 +49,7 @@ async def fill(folder: Path, size: int, count: int) -> None:
         database,
         Wakeups(),
         IndexWriter(data / "index", database, {"pacman": Pacman()}, keys),
+        PublicTree(data / "public"),
         lambda: datetime.now(UTC),
     )
     library = Library()

@@ -97,6 +97,7 @@ def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettin
         keyrings=press.keyrings,
         trust=press.trust,
         shelf=press.shelf,
+        public=press.public,
         sources=SourceSync(database, wakeups, SourcesSettings(), press.folder / "sources", FORMATS, clock),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
         builds=Builds(database, wakeups, logs, scheduling, clock),

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from yarl import URL
 
 from quarters.formats.pacman import Pacman
+from quarters.protocol.resources import RepositoryChange
 from quarters.server.settings import ServerSettings
 from tests.press import Made, package
 from tests.serving import Running, running
@@ -175,3 +177,45 @@ async def test_errors_and_the_api_pass_through(browser: Browser) -> None:
     answer, _ = await browser.fetch("/repo/own/x86_64/nothing-1-1-any.pkg.tar.zst")
     assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
     assert (await browser.fetch("/health/live"))[0].status == 200
+
+
+async def test_what_was_asked_for_before_comes_without_the_server(browser: Browser, big: Made) -> None:
+    paths = [
+        f"/repo/own/x86_64/{big.file_name}",
+        *(f"/repo/own@2/x86_64/own.{it}" for it in ("db", "db.sig")),
+    ]
+    first = [await browser.fetch(path) for path in paths]
+    browser.server.stop.set()
+    await browser.server.serving
+    for path, (answer, body) in zip(paths, first, strict=True):
+        again, same = await browser.fetch(path)
+        assert (again.status, same) == (200, body)
+        for name in ("Content-Type", "Cache-Control", "ETag", "Last-Modified", "Accept-Ranges"):
+            assert again.headers.getall(name) == answer.headers.getall(name), name
+        assert (await browser.fetch(path, range="bytes=1-2"))[1] == body[1:3]
+    assert (await browser.fetch("/repo/own/x86_64/own.db"))[0].status == 502
+
+
+async def test_a_name_that_stands_for_other_content_is_seen_at_once(browser: Browser) -> None:
+    press = browser.server.press
+    for text in ("one", "two"):
+        made = package("greet", text=text)
+        await press.upload(made)
+        for _ in range(2):
+            assert (await browser.fetch(f"/repo/own/x86_64/{made.file_name}"))[1] == made.content
+        await press.publisher.remove("own", "x86_64", "greet", "anna")
+
+
+async def test_what_is_forgotten_or_deleted_is_no_longer_sent(browser: Browser, big: Made) -> None:
+    press = browser.server.press
+    index, file = "/repo/own@2/x86_64/own.db", f"/repo/own/x86_64/{big.file_name}"
+    await press.upload(package("big", "1:2.0-1"))
+    assert [(await browser.fetch(it))[0].status for it in (index, file)] == [200, 200]
+    await press.repositories.change("own", RepositoryChange(keep_versions=1))
+    press.clock.at += timedelta(days=1)
+    await press.retention.clean("own", dry_run=False, actor="anna")
+    assert press.files.path(sha256(big.content).hexdigest()).exists()
+    assert [(await browser.fetch(it))[0].status for it in (index, file)] == [404, 404]
+    assert (await browser.fetch("/repo/own@3/x86_64/own.db"))[0].status == 200
+    await press.repositories.delete("own", "anna")
+    assert (await browser.fetch("/repo/own@3/x86_64/own.db"))[0].status == 404

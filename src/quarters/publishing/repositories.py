@@ -99,9 +99,11 @@ class Repositories:
             events.record(connection, now, "repository.deleted", name, {"actor": actor})
 
         async with self._swap.lock(name):
-            await self._database.write(remove, self._swap.now())
+            with self._swap.public.closed(name):
+                await self._database.write(remove, self._swap.now())
             self._wakeups.notify(Topic.SERVED)
             await asyncio.to_thread(self._index.drop, name)
+            await asyncio.to_thread(self._swap.public.sweep)
         self._wakeups.notify(Topic.EVENTS)
 
     async def packages(

@@ -81,10 +81,12 @@ class Retention:
 
         async with self._swap.lock(repository):
             try:
-                cleaned = await self._database.write(write)
+                with self._swap.public.closed(repository):
+                    cleaned = await self._database.write(write)
             except _Undone as undone:
                 return undone.cleaned
         self._wakeups.notify(Topic.SERVED, Topic.EVENTS)
+        await asyncio.to_thread(self._swap.public.sweep)
         await self._mark_strays()
         return Cleaned(
             repository=repository,

@@ -13,6 +13,7 @@ from quarters.publishing.change import Change
 from quarters.publishing.index import IndexWriter
 from quarters.storage import events, packages, repositories, snapshots
 from quarters.storage.database import Database
+from quarters.storage.public import PublicTree
 from quarters.storage.wakeups import Topic, Wakeups
 
 _NAMED = 5
@@ -42,12 +43,14 @@ class Swap:
         database: Database,
         wakeups: Wakeups,
         index: IndexWriter,
+        public: PublicTree,
         now: Callable[[], datetime],
         kept_indexes: int = 3,
     ) -> None:
         self._database = database
         self._wakeups = wakeups
         self._index = index
+        self.public = public
         self.now = now
         self._kept = kept_indexes
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -61,6 +64,7 @@ class Swap:
         """Remove index files that a killed process left unfinished or uncommitted; before anything is published."""
         currents = await self._database.read(repositories.currents)
         await asyncio.to_thread(self._index.sweep, currents)
+        await asyncio.to_thread(self.public.clear)
 
     async def publish(
         self, repository: Repository, change: Change, credit: Credit, along: Along | None = None
@@ -89,7 +93,8 @@ class Swap:
                 along(connection, now)
             return self._commit(connection, made, modified_at, change)
 
-        snapshot = await self._database.write(commit)
+        with self.public.closed(repository.name):
+            snapshot = await self._database.write(commit)
         self._wakeups.notify(Topic.SERVED, Topic.READY, Topic.BUILDS, Topic.EVENTS)
         self._tidy(repository.name, snapshot.number)
         return snapshot
@@ -100,9 +105,13 @@ class Swap:
 
     def _tidy(self, repository: str, current: int) -> None:
         # Removing many megabytes takes as long as writing them; nobody has to wait for it.
-        task = asyncio.create_task(asyncio.to_thread(self._index.prune, repository, current, self._kept))
+        task = asyncio.create_task(asyncio.to_thread(self._clear_away, repository, current))
         self._tidying.add(task)
         task.add_done_callback(self._tidying.discard)
+
+    def _clear_away(self, repository: str, current: int) -> None:
+        self._index.prune(repository, current, self._kept)
+        self.public.sweep()
 
     def _commit(
         self, connection: Connection, made: Snapshot, modified_at: datetime, change: Change

@@ -80,7 +80,7 @@ class App:
         self._streams = Streams(services.wakeups)
         directory = Directory(services.database, services.shelf)
         accel = Accel(settings.accel, str(services.data)) if settings.accel else None
-        self.files = Files(directory, services.wakeups, accel)
+        self.files = Files(directory, services.wakeups, services.public, accel)
         self.api = _api(services, settings, self._streams)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -25,6 +25,7 @@ from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
 from quarters.sources.sync import SourceSync
 from quarters.storage.database import Database
+from quarters.storage.public import PublicTree
 from quarters.storage.wakeups import Wakeups
 
 
@@ -49,6 +50,7 @@ class Services:
     retention: Retention
     inspector: Inspector
     shelf: Shelf
+    public: PublicTree
     sources: SourceSync
     requests: Requests
     builds: Builds

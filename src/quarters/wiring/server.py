@@ -42,6 +42,7 @@ from quarters.sources.sync import SourceSync
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
 from quarters.storage.package_files import PackageFiles
+from quarters.storage.public import PublicTree
 from quarters.storage.uploads import Incoming
 from quarters.storage.wakeups import Wakeups
 from quarters.wiring.data_folder import claimed
@@ -91,7 +92,8 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         LogFiles(data / "logs"),
     )
     index = IndexWriter(data / "index", database, formats, keys)
-    swap = Swap(database, wakeups, index, _now, config.publishing.kept_indexes)
+    public = PublicTree(data / "public")
+    swap = Swap(database, wakeups, index, public, _now, config.publishing.kept_indexes)
     acceptance = Acceptance(database, files, keys, formats)
     publisher = Publisher(database, acceptance, swap)
     deliveries = Deliveries(database, wakeups, incoming, acceptance, swap, config.publishing)
@@ -123,6 +125,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         keyrings=Keyrings(database, keys, publisher, formats, _now),
         trust=Trust(database, swap),
         shelf=Shelf(database, files, index, keys, formats),
+        public=public,
         sources=sources,
         requests=requests,
         builds=Builds(database, wakeups, logs, config.scheduler, _now),

@@ -1,16 +1,18 @@
 """Answers requests for files: from memory without waiting where it can, else from rows."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
 from quarters.model.errors import NotFound, QuartersError
-from quarters.server.files.address import asked
+from quarters.server.files.address import Asked, asked
 from quarters.server.files.directory import Directory
-from quarters.server.files.found import Found
+from quarters.server.files.found import ASK_AGAIN, FOR_EVER, Found, Stored
 from quarters.server.files.memory import Memory
 from quarters.server.files.reply import Accel, Reply, failure, reply
+from quarters.storage.public import PublicTree
 from quarters.storage.wakeups import Wakeups
 
 log = structlog.get_logger(__name__)
@@ -36,8 +38,11 @@ class _Ready(NamedTuple):
 class Files:
     """All that is below `/repo/`."""
 
-    def __init__(self, directory: Directory, wakeups: Wakeups, accel: Accel | None = None) -> None:
+    def __init__(
+        self, directory: Directory, wakeups: Wakeups, public: PublicTree, accel: Accel | None = None
+    ) -> None:
         self._directory = directory
+        self._public = public
         self._memory: Memory[_Ready] = Memory(directory.currents, wakeups)
         self._accel = accel
 
@@ -58,8 +63,21 @@ class Files:
             return failure(error, request.method)
 
     async def _look_up(self, url: bytes) -> _Ready:
-        found = await self._directory.find(asked(url))
+        moment, what = self._public.moment, asked(url)
+        found = await self._directory.find(what)
+        if self._accel is not None and isinstance(found, Stored):
+            self._show(moment, what, found)
         return _Ready(found, reply(found, b"GET", (), self._accel))
+
+    def _show(self, moment: int, what: Asked, found: Stored) -> None:
+        """Let the front find the file without asking, where clients ask for it and for as long as they may keep it."""
+        if what.snapshot is None and found.cache == FOR_EVER:
+            place = what.repository
+        elif what.snapshot is not None and found.cache == ASK_AGAIN:
+            place = f"{what.repository}@{what.snapshot}"
+        else:  # would need other headers than what lies beside it
+            return
+        self._public.put(moment, place, what.arch, what.file, Path(found.file.path))
 
     def _fitting(self, ready: _Ready, request: Request) -> Reply:
         if request.method == b"GET" and _CONDITIONS.isdisjoint([name for name, _ in request.headers]):
