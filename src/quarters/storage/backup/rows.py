@@ -101,7 +101,11 @@ def _tables() -> list[Table]:
         Table(
             table.name,
             plain,
-            *(Column(it.name, _stored(it), primary_key=it.primary_key) for it in table.columns),
+            *(
+                Column(it.name, _stored(it), primary_key=it.primary_key)
+                for it in table.columns
+                if it.computed is None  # the engine works it out again
+            ),
         )
         for table in schema.metadata.sorted_tables
         if table.name not in _PASSING
