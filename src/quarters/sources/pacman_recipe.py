@@ -5,12 +5,13 @@ import msgspec
 from quarters.formats.format import Format
 from quarters.model.errors import RecipeInvalid
 from quarters.model.recipe import Recipe
+from quarters.sources import configuration
 from quarters.sources.folder import Folder, Wanted
 from quarters.sources.pkgbuild import has_pkgver_function, literals
 from quarters.sources.staleness import disagreements
 
 FORMAT = "pacman"
-WANTED = Wanted(marker="PKGBUILD", others=(".SRCINFO",))
+WANTED = Wanted(marker="PKGBUILD", others=(".SRCINFO", configuration.NAME))
 
 
 def committed(folder: Folder, format_: Format) -> Recipe | None:
@@ -28,16 +29,19 @@ def committed(folder: Folder, format_: Format) -> Recipe | None:
     except (RecipeInvalid, UnicodeDecodeError):
         return None
     recipe = _with_dynamic_version(recipe, pkgbuild)
-    return None if disagreements(literals(pkgbuild), recipe, format_.parse_dependency) else recipe
+    if disagreements(literals(pkgbuild), recipe, format_.parse_dependency):
+        return None
+    return _configured(recipe, folder)
 
 
 def evaluated(folder: Folder, srcinfo: str, format_: Format) -> Recipe:
     """What makepkg printed about the PKGBUILD; RecipeInvalid if that is no metadata."""
     try:
-        return _with_dynamic_version(format_.parse_recipe(srcinfo), _pkgbuild(folder))
+        recipe = _with_dynamic_version(format_.parse_recipe(srcinfo), _pkgbuild(folder))
     except RecipeInvalid as error:
         message = str(error).replace("of the .SRCINFO", "of what makepkg prints")
         raise RecipeInvalid(message.replace("The .SRCINFO", "What makepkg prints")) from None
+    return _configured(recipe, folder)
 
 
 def _pkgbuild(folder: Folder) -> str:
@@ -46,3 +50,11 @@ def _pkgbuild(folder: Folder) -> str:
 
 def _with_dynamic_version(recipe: Recipe, pkgbuild: str) -> Recipe:
     return msgspec.structs.replace(recipe, dynamic_version=has_pkgver_function(pkgbuild))
+
+
+def _configured(recipe: Recipe, folder: Folder) -> Recipe:
+    """`recipe` with what its folder says about building it; RecipeInvalid if that makes no sense."""
+    written = folder.files.get(configuration.NAME)
+    if written is None:
+        return recipe
+    return msgspec.structs.replace(recipe, configuration=configuration.configuration(written))

@@ -1,0 +1,82 @@
+"""`quarters.toml` in a recipe's folder: how this one recipe is to be built."""
+
+import tomllib
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from quarters.model.errors import RecipeInvalid
+from quarters.model.recipe import Configuration
+from quarters.model.size import Size
+from quarters.planning.order import PRIORITIES
+
+NAME = "quarters.toml"
+_HIGHEST_CLASS = 10_000
+_LONGEST = 30 * 86_400
+
+
+class _Written(msgspec.Struct, kw_only=True, rename={"build_class": "class"}):
+    """The file's keys."""
+
+    build_class: int | str = 0
+    memory: int | str = 0
+    disk: int | str = 0
+    priority: int = 0
+    timeout: int = 0
+
+
+_KEYS = tuple(field.encode_name for field in msgspec.structs.fields(_Written))
+
+
+def configuration(content: bytes) -> Configuration:
+    """What the file says; RecipeInvalid, in a sentence, where that makes no sense."""
+    try:
+        table = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeInvalid(f"{NAME} is not valid TOML: {error}.") from None
+    for key in table:
+        if key not in _KEYS:
+            near = get_close_matches(key, _KEYS, n=1)
+            raise RecipeInvalid(
+                f"{NAME}: {key} is not a setting of a recipe; "
+                + (f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(_KEYS))}.")
+            )
+    written = _converted(table)
+    name = written.build_class if isinstance(written.build_class, str) else ""
+    return Configuration(
+        build_class=0 if isinstance(written.build_class, str) else written.build_class,
+        builder=name,
+        memory=_size("memory", written.memory),
+        disk=_size("disk", written.disk),
+        priority=written.priority,
+        timeout=written.timeout,
+    )
+
+
+def _converted(table: dict[str, Any]) -> _Written:
+    try:
+        written = msgspec.convert(table, _Written)
+    except msgspec.ValidationError as error:
+        raise RecipeInvalid(f"{NAME}: {_sentence(error)}.") from None
+    if isinstance(written.build_class, int) and not 0 <= written.build_class <= _HIGHEST_CLASS:
+        raise RecipeInvalid(f"{NAME}: class is a number from 0 to {_HIGHEST_CLASS}, or a builder's name.")
+    if isinstance(written.build_class, str) and not 0 < len(written.build_class) <= 63:
+        raise RecipeInvalid(f"{NAME}: class is a number, or a builder's name of at most 63 letters.")
+    if written.priority not in PRIORITIES:
+        raise RecipeInvalid(f"{NAME}: priority is from {PRIORITIES[0]} to {PRIORITIES[-1]}.")
+    if not 0 <= written.timeout <= _LONGEST:
+        raise RecipeInvalid(f"{NAME}: timeout is a number of seconds up to {_LONGEST}.")
+    return written
+
+
+def _sentence(error: msgspec.ValidationError) -> str:
+    words, _, place = str(error).partition(" - at `$.")
+    return f"{place.rstrip('`')}: {words.replace('`', '').replace('Expected', 'expected', 1)}"
+
+
+def _size(key: str, written: int | str) -> int:
+    try:
+        return int(Size.of(written))
+    except ValueError as error:
+        raise RecipeInvalid(f"{NAME}: {key}: {error}.") from None
