@@ -33,6 +33,7 @@ from quarters.publishing.retention import Retention
 from quarters.publishing.rotation import Rotation
 from quarters.publishing.settings import PublishingSettings
 from quarters.publishing.shelf import Shelf
+from quarters.publishing.staging import Staging
 from quarters.publishing.swap import Swap
 from quarters.publishing.trust import Trust
 from quarters.storage import builds, queues
@@ -129,7 +130,8 @@ class Press:
         self.public = PublicTree(self.folder / "public")
         self.swap = Swap(database, wakeups, self.index, self.public, self.clock)
         intake = Intake(database, self.files, self.keys, formats)
-        self.deliveries = Deliveries(database, wakeups, self.incoming, intake, self.swap, self.settings)
+        self.staging = Staging(database, wakeups, self.swap, self.index, formats)
+        self.deliveries = Deliveries(database, wakeups, self.incoming, intake, self.staging, self.settings)
         self.publisher = Publisher(database, intake, self.swap)
         self.imports = Imports(database, self.files, intake, self.swap)
         self.history = History(database, wakeups, self.clock)

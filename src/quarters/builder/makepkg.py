@@ -5,6 +5,7 @@ import shlex
 from quarters.builder.bubblewrap import Command
 from quarters.builder.products import SUFFIX
 from quarters.builder.workspace import BUILD, OUT, PATH, RECIPE, SOURCES, Workspace
+from quarters.model.build import Bump
 from quarters.model.repository import Network
 from quarters.protocol.builds import Assignment
 
@@ -100,5 +101,8 @@ def _amendments(assignment: Assignment) -> list[str]:
     lines = [f" PACKAGER={shlex.quote(assignment.packager)}"]
     if assignment.bump:
         minor = "[[ $pkgrel == *.* ]] || pkgrel=$pkgrel.0"
-        lines.append(f" {minor}; pkgrel=${{pkgrel%.*}}.$((10#${{pkgrel##*.}} + {assignment.bump}))")
+        raised = f"${{pkgrel%.*}}.$((10#${{pkgrel##*.}} + {assignment.bump}))"
+        if assignment.bumping is Bump.WHOLE:
+            raised = f"$((10#${{pkgrel%.*}} + {assignment.bump}))"
+        lines.append(f" {minor}; pkgrel={raised}")
     return [*lines, ""]

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -55,7 +54,7 @@ def console() -> Console:
 
 def show(thing: object) -> None:
     """Print as JSON, as the API has it."""
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(thing, enc_hook=_text), indent=2) + b"\n")
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(thing), indent=2) + b"\n")
     sys.stdout.flush()
 
 
@@ -152,12 +151,6 @@ def confirmed(question: str, *, yes: bool) -> bool:
         return True
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} is nothing that is shown as JSON")
 
 
 def _plain(value: object) -> str:

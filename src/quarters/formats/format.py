@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from quarters.model.build import Bump
 from quarters.model.library import Library
 from quarters.model.recipe import Dependency, Provision, Recipe
 from quarters.model.repository import Compression, PackageFile, Published
@@ -59,8 +60,12 @@ class Format(Protocol):
         """What a package that provides `library` offers to dependencies on it, as recipes write them."""
         ...
 
-    def bumped(self, version: str, bump: int) -> str:
+    def bumped(self, version: str, bump: int, bumping: Bump = Bump.MINOR) -> str:
         """The version that the `bump`-th rebuild of `version` bears, 0 being `version` itself."""
+        ...
+
+    def rereleased(self, version: str, like: str) -> str:
+        """`version` with the release number of the version `like`."""
         ...
 
     def parse_recipe(self, text: str) -> Recipe:

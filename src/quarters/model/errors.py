@@ -89,10 +89,6 @@ class DataFolderUnusable(QuartersError):
     """The data folder cannot be written."""
 
 
-class DatabaseLost(QuartersError):
-    """The database is empty, but there are packages that were published."""
-
-
 class PortInUse(QuartersError):
     """Another program already listens on this address."""
 

@@ -37,6 +37,8 @@ class Rebuild(msgspec.Struct, frozen=True, kw_only=True):
     """What it waits for beside its builds, or how it ended."""
     staging: str = ""
     """The repository that holds what was built so far, which only its own builders look into."""
+    left_out: tuple[str, ...] | None = None
+    """What may be left with a library that is there no more when it is published; None is anything."""
     into: int | None = None
-    basis: int = 0
+    """The rebuild that took its builds over."""
     ended_at: datetime | None = None

@@ -1,14 +1,16 @@
 """All that is known for one repository and one architecture when a plan is made."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 
+from quarters.model.build import Bump
 from quarters.model.recipe import Output, Provision, Recipe
 from quarters.model.repository import Published
+from quarters.planning.rebuilds import Linked, Loss, links
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -41,6 +43,11 @@ class Catalog:
     """By pkgbase, the fingerprint that its published version was built from; a base that is missing counts as unchanged."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """By pkgbase, the sentence that says why its recipe cannot be read."""
+    bumping: Bump = Bump.MINOR
+    linked: tuple[Linked, ...] = ()
+    """The published packages by their libraries; empty where nothing has to be rebuilt."""
+    broken: Mapping[str, tuple[Loss, ...]] = field(default_factory=dict)
+    """By pkgbase, the libraries that its published packages link to and that are there no more."""
 
     def builds_here(self, recipe: Recipe) -> bool:
         """Whether `recipe` can be built for this architecture at all."""
@@ -83,6 +90,10 @@ class Catalog:
     def versions_by_name(self) -> Mapping[str, tuple[str, ...]]:
         """By pkgname, the versions published under it."""
         return _versions((package.name, package.version) for package in self.published)
+
+    def links(self, bases: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+        """By pkgbase of `bases`, the others of `bases` that its published packages link to, and a soname of each."""
+        return links(self.linked, bases)
 
     def _outputs(self) -> Iterable[tuple[str, Recipe, Output]]:
         for pkgbase, candidate in self.recipes.items():

@@ -17,6 +17,8 @@ class How(StrEnum):
     PROVIDES = "provides"
     SONAME = "soname"
     """It provides a library whose version only the build will tell."""
+    LINK = "link"
+    """The published package links to a library of it, whatever the recipe says."""
 
 
 class Match(NamedTuple):

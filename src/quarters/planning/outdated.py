@@ -1,23 +1,27 @@
 """Which recipes want building, and why."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from functools import cmp_to_key
 
 import msgspec
 
 from quarters.formats.format import Format
-from quarters.model.build import Cause
+from quarters.model.build import Bump, Cause
 from quarters.planning.catalog import Candidate, Catalog
 
 _BUMPS = range(1_000_000)
 
 
 class Wanted(msgspec.Struct, frozen=True, gc=False):
-    """Something that is to be built: a pkgbase or pkgname; `force` builds it again even if it is up to date."""
+    """Something that is to be built: a pkgbase or pkgname; `force` builds it again even if it is up to date.
+
+    Without `bump` it then bears the recipe's own version.
+    """
 
     name: str
     cause: Cause = Cause.REQUESTED
     force: bool = False
+    bump: bool = True
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
@@ -50,9 +54,24 @@ def standing(pkgbase: str, catalog: Catalog, format: Format) -> Standing:
     if order > 0:
         return Standing(Cause.NEW_VERSION, 0, f"{version} is newer than the published {published}")
     if catalog.built.get(pkgbase, candidate.fingerprint) == candidate.fingerprint:
+        lost = catalog.broken.get(pkgbase)
+        if lost and catalog.bumping is not Bump.NONE:
+            detail = f"{published} {lost[0].told()}"
+            return Standing(Cause.REBUILD, raised(pkgbase, catalog, format), detail)
         # The published version may well be higher: a bump, or what the recipe's pkgver() function said.
         return Standing(None, 0, f"{published} is up to date")
+    if catalog.bumping is Bump.NONE and order <= 0 and not candidate.recipe.dynamic_version:
+        detail = f"{published} is published, and its recipe changed without a new version"
+        return Standing(None, 0, detail)
     return _changed(candidate, published, order, next_bump(pkgbase, catalog, format))
+
+
+def raised(pkgbase: str, catalog: Catalog, format: Format) -> int:
+    """The bump that files need to differ from those published, by the repository's policy."""
+    if catalog.bumping is Bump.NONE:
+        return 0
+    # A higher version than the recipe's came out of its pkgver(), and will again: only a bump tells the files apart.
+    return next_bump(pkgbase, catalog, format) or 1
 
 
 def _changed(candidate: Candidate, published: str, order: int, bump: int) -> Standing:
@@ -80,15 +99,27 @@ def next_bump(pkgbase: str, catalog: Catalog, format: Format) -> int:
     versions = set(catalog.versions_by_base.get(pkgbase, ()))
     for output in recipe.outputs:
         versions.update(catalog.versions_by_name.get(output.name, ()))
-    bumps = (_bump_of(published, recipe.version, format) for published in versions)
-    return max((bump + 1 for bump in bumps if bump is not None), default=0)
+    bumps = []
+    for published in versions:
+        # What a pkgver() function said last time it may well say again; the release still is the recipe's.
+        version = format.rereleased(published, recipe.version) if recipe.dynamic_version else recipe.version
+        bumps.append(_bump_above(published, version, catalog.bumping, format))
+    return max((bump for bump in bumps if bump is not None), default=0)
 
 
-def _bump_of(published: str, version: str, format: Format) -> int | None:
+def _bump_above(published: str, version: str, bumping: Bump, format: Format) -> int | None:
+    """The lowest bump that makes more than `published` of `version`, if a bump of either kind makes that."""
+    if all(_bump_to(published, version, kind, format) is None for kind in (Bump.MINOR, Bump.WHOLE)):
+        return None
+    bump = bisect_right(_BUMPS, 0, key=lambda it: _against(published, version, it, bumping, format))
+    return bump if bump < len(_BUMPS) else None
+
+
+def _bump_to(published: str, version: str, bumping: Bump, format: Format) -> int | None:
     """The bump that makes `published` of `version`, if one does; bumped versions rise with the number."""
+    bump = bisect_left(_BUMPS, 0, key=lambda it: _against(published, version, it, bumping, format))
+    return bump if bump < len(_BUMPS) and _against(published, version, bump, bumping, format) == 0 else None
 
-    def against(bump: int) -> int:
-        return format.compare(format.bumped(version, bump), published)
 
-    bump = bisect_left(_BUMPS, 0, key=against)
-    return bump if bump < len(_BUMPS) and against(bump) == 0 else None
+def _against(published: str, version: str, bump: int, bumping: Bump, format: Format) -> int:
+    return format.compare(format.bumped(version, bump, bumping), published)

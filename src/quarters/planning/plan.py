@@ -6,15 +6,15 @@ from typing import NamedTuple
 import msgspec
 
 from quarters.formats.format import Format
-from quarters.model.build import Cause
+from quarters.model.build import Bump, Cause, Grounds
 from quarters.model.recipe import NeedKind
 from quarters.model.repository import Published
 from quarters.planning import problems
 from quarters.planning.catalog import Catalog
 from quarters.planning.cycles import Arc, unwind
-from quarters.planning.matching import Matcher
+from quarters.planning.matching import How, Matcher
 from quarters.planning.order import stages
-from quarters.planning.outdated import Wanted, next_bump, published_version, standing
+from quarters.planning.outdated import Wanted, published_version, raised, standing
 from quarters.planning.problems import Problem
 from quarters.planning.resolve import Edge, Resolution, resolve
 
@@ -32,6 +32,9 @@ class PlannedBuild(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     stage: int
     needs: tuple[Edge, ...]
+    bumping: Bump = Bump.MINOR
+    grounds: Grounds = Grounds()
+    """What the detail says, for machines."""
 
 
 class Dropped(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +77,7 @@ def plan(wanted: Sequence[Wanted], catalog: Catalog, format: Format) -> Plan:
     selection = _select(wanted, catalog, format)
     matcher = Matcher(catalog, format)
     resolution = resolve(selection.roots, catalog, matcher, format)
-    edges, circles, dropped = _unwound(resolution.edges, matcher, format)
+    edges, circles, dropped = _unwound(_with_links(resolution.edges, catalog), matcher, format)
     found = [*selection.problems]
     found += [problems.unresolvable(ask, resolution, catalog) for ask in resolution.missing]
     found += [problems.cycle(circle) for circle in circles]
@@ -113,6 +116,7 @@ def _select(wanted: Sequence[Wanted], catalog: Catalog, format: Format) -> _Sele
         selection.problems.append(problems.unknown(name, catalog))
     for pkgbase, entries in sorted(asked.items()):
         cause = min((entry.cause for entry in entries), key=lambda it: _RANK.get(it, len(_RANK)))
+        bump = all(entry.bump for entry in entries)
         force = any(entry.force or entry.cause is Cause.REBUILD for entry in entries)
         now = standing(pkgbase, catalog, format)
         if not catalog.builds_here(catalog.recipes[pkgbase].recipe):
@@ -124,13 +128,29 @@ def _select(wanted: Sequence[Wanted], catalog: Catalog, format: Format) -> _Sele
                 Current(pkgbase=pkgbase, version=version, message=f"{pkgbase} {now.detail}.")
             )
         else:
-            selection.roots[pkgbase] = Wanted(pkgbase, cause if cause in _RANK else now.cause or cause, force)
+            cause = cause if cause in _RANK else now.cause or cause
+            selection.roots[pkgbase] = Wanted(pkgbase, cause, force, bump)
     return selection
 
 
 def _bearers(name: str, catalog: Catalog) -> tuple[str, ...]:
     """The recipe of this name, else the first that makes a package of this name."""
     return (name,) if name in catalog.recipes else catalog.bearers.get(name, ())[:1]
+
+
+def _with_links(edges: Mapping[str, tuple[Edge, ...]], catalog: Catalog) -> Mapping[str, tuple[Edge, ...]]:
+    """The needs that recipes tell, and those that only their packages' files do: what links to a library comes after it."""
+    if not catalog.linked:
+        return edges
+    found = dict(edges)
+    for pkgbase, providers in catalog.links(edges.keys()).items():
+        told = {edge.pkgbase for edge in edges[pkgbase]}
+        found[pkgbase] += tuple(
+            Edge(provider, soname, NeedKind.DEPENDS, How.LINK)
+            for provider, soname in sorted(providers.items())
+            if provider not in told
+        )
+    return found
 
 
 class _Unwound(NamedTuple):
@@ -140,6 +160,7 @@ class _Unwound(NamedTuple):
 
 
 # Old versions do least harm where they only run tests, most where the new package links to them.
+_LINK_COST = -1
 _COST = {NeedKind.CHECKDEPENDS: 0, NeedKind.MAKEDEPENDS: 1, NeedKind.DEPENDS: 2}
 
 
@@ -151,7 +172,9 @@ def _unwound(edges: Mapping[str, tuple[Edge, ...]], matcher: Matcher, format: Fo
         return [(edge, matcher.available(format.parse_dependency(edge.dependency))) for edge in between]
 
     def cost(arc: Arc) -> int | None:
-        found = stand_ins(arc)
+        found = [it for it in stand_ins(arc) if it[0].how is not How.LINK]
+        if not found:
+            return _LINK_COST  # The published package is there, or nothing would link to it.
         return max(_COST[edge.kind] for edge, _ in found) if all(package for _, package in found) else None
 
     graph = {pkgbase: dict.fromkeys(edge.pkgbase for edge in needs) for pkgbase, needs in edges.items()}
@@ -162,8 +185,8 @@ def _unwound(edges: Mapping[str, tuple[Edge, ...]], matcher: Matcher, format: Fo
         left[arc.tail] = tuple(edge for edge in left[arc.tail] if edge.pkgbase != arc.head)
         names = dict.fromkeys(f"{package.name} {package.version}" for _, package in stand_ins(arc) if package)
         message = (
-            f"{arc.tail} and {arc.head} need each other: {arc.tail} is built with the published {', '.join(names)}, "
-            f"and does not wait for {arc.head}."
+            f"{arc.tail} and {arc.head} need each other: {arc.tail} is built with the published "
+            f"{', '.join(names) or arc.head}, and does not wait for {arc.head}."
         )
         dropped.append(Dropped(pkgbase=arc.tail, needs=arc.head, message=message))
     return _Unwound(left, circles, dropped)
@@ -184,7 +207,7 @@ def _reachable(roots: Sequence[str], edges: Mapping[str, tuple[Edge, ...]]) -> s
 class _Reason(NamedTuple):
     cause: Cause
     bump: int
-    detail: str
+    grounds: Grounds
 
 
 def _reason(
@@ -192,17 +215,25 @@ def _reason(
 ) -> _Reason:
     """Why `pkgbase` is in the plan, and the bump that its files need to differ from those published."""
     now = standing(pkgbase, catalog, format)
-    bump = now.bump
-    if now.cause is None:
-        # A higher version than the recipe's came out of its pkgver(), and will again: only a bump tells the files apart.
-        bump = next_bump(pkgbase, catalog, format) or 1
+    bump = raised(pkgbase, catalog, format) if now.cause is None else now.bump
     ask = resolution.joined[pkgbase]
     if ask is not None:
-        detail = f"{ask.pkgbase} needs {ask.need.dependency} ({ask.need.kind}); {now.detail}"
-        return _Reason(Cause.DEPENDENCY, bump, detail)
-    cause = selection.roots[pkgbase].cause
-    words = {Cause.REQUESTED: "requested; ", Cause.REBUILD: "to be built again; "}
-    return _Reason(cause, bump, f"{words.get(cause, '')}{now.detail}")
+        needed = str(ask.need.dependency)
+        detail = f"{ask.pkgbase} needs {needed} ({ask.need.kind}); {now.detail}"
+        return _Reason(
+            Cause.DEPENDENCY, bump, Grounds(detail=detail, dependent=ask.pkgbase, dependency=needed)
+        )
+    wanted = selection.roots[pkgbase]
+    if not wanted.bump and now.cause in (None, Cause.REBUILD):
+        bump = 0
+    words = {Cause.REQUESTED: "requested; "}
+    if wanted.cause is Cause.REBUILD and now.cause is not Cause.REBUILD:
+        words[Cause.REBUILD] = "to be built again; "
+    detail = f"{words.get(wanted.cause, '')}{now.detail}"
+    if not (lost := catalog.broken.get(pkgbase)):
+        return _Reason(wanted.cause, bump, Grounds(detail=detail))
+    library, successor = lost[0].library.soname, lost[0].successor
+    return _Reason(wanted.cause, bump, Grounds(detail=detail, library=library, successor=successor))
 
 
 def _build(
@@ -216,7 +247,9 @@ def _build(
         fingerprint=candidate.fingerprint,
         bump=reason.bump,
         cause=reason.cause,
-        detail=reason.detail,
+        detail=reason.grounds.detail,
         stage=stage,
         needs=needs,
+        bumping=catalog.bumping,
+        grounds=reason.grounds,
     )

@@ -81,9 +81,7 @@ def links(packages: Collection[Linked], bases: Collection[str]) -> dict[str, dic
     return found
 
 
-def linking(
-    packages: Iterable[Linked], wanted: Callable[[Library], bool]
-) -> dict[str, tuple[Library, ...]]:
+def linking(packages: Iterable[Linked], wanted: Callable[[Library], bool]) -> dict[str, tuple[Library, ...]]:
     """By pkgbase, the libraries it links to that are `wanted`."""
     found: dict[str, set[Library]] = {}
     for it in packages:

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from quarters.model.build import Outcome, Reason, StepRecord
+from quarters.model.build import Bump, Outcome, Reason, StepRecord
 from quarters.model.repository import Network
 
 Name = Annotated[str, Meta(max_length=63)]
@@ -88,6 +88,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     repositories: tuple[PackageRepository, ...]
     packager: str
     bump: int = 0
+    bumping: Bump = Bump.MINOR
     checks: bool = True
     network: Network = Network.SOURCES
     timeout: int = 3600

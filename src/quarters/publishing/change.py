@@ -60,12 +60,14 @@ class Gathering:
         self._accepted |= taken
         return frozenset(it.sha256 for it in taken.values())
 
-    def list(self, package: Listed) -> None:
+    def list(self, package: Listed, *, allow_downgrade: bool = False) -> None:
         """Take what another repository lists, for the same architecture; PublishRejected."""
         if package.arch not in self._repository.arches:
             raise PublishRejected(f"{self._repository.name} has no {package.arch}.")
         incumbent = self._incumbent(package.arch, package.file.name)
-        if supersedes(package.file, package.fingerprint, incumbent, self._format):
+        if supersedes(
+            package.file, package.fingerprint, incumbent, self._format, allow_downgrade=allow_downgrade
+        ):
             self._accepted[package.arch, package.file.name] = _incumbent(package.file, package.fingerprint)
 
     def change(self, additions: Iterable[Addition]) -> Change:

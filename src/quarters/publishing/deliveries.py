@@ -11,13 +11,16 @@ from sqlalchemy import Connection
 
 from quarters.model.build import Reason
 from quarters.model.errors import Conflict, NotFound, PackageInvalid, PublishRejected, Unavailable
-from quarters.model.repository import PackageFile, Repository
+from quarters.model.rebuild import PENDING
+from quarters.model.repository import PackageFile, Rebuilds, Repository
 from quarters.publishing.change import Gathering
 from quarters.publishing.intake import Intake
+from quarters.publishing.linkage import culprits
 from quarters.publishing.settings import PublishingSettings
-from quarters.publishing.swap import Credit, Swap, told
+from quarters.publishing.staging import Staging
+from quarters.publishing.swap import Credit, told
 from quarters.publishing.verify import Delivered, check_delivered, check_promise, promise
-from quarters.storage import builds, packages, repositories
+from quarters.storage import builds, events, packages, rebuilds, repositories
 from quarters.storage.builds import Uploaded
 from quarters.storage.database import Database
 from quarters.storage.packages import Addition
@@ -47,14 +50,15 @@ class Deliveries:
         wakeups: Wakeups,
         incoming: Incoming,
         intake: Intake,
-        swap: Swap,
+        staging: Staging,
         settings: PublishingSettings,
     ) -> None:
         self._database = database
         self._wakeups = wakeups
         self._incoming = incoming
         self._intake = intake
-        self._swap = swap
+        self._staging = staging
+        self._swap = staging.swap
         self._settings = settings
 
     async def run(self) -> None:
@@ -86,10 +90,23 @@ class Deliveries:
         except NotFound:
             return  # deleted meanwhile, and its builds with it
         checked = [await self._verified(uploaded, repository) for uploaded in group]
-        verified = [it for it in checked if it is not None]
-        if verified:
-            async with self._swap.lock(name):
-                await self._swap_in(name, verified)
+        by_rebuild: defaultdict[int | None, list[Verified]] = defaultdict(list)
+        for it in checked:
+            if it is not None:
+                by_rebuild[it.uploaded.build.rebuild].append(it)
+        for number, verified in by_rebuild.items():
+            target = await self._target(repository, number)
+            async with self._swap.lock(target):
+                await self._swap_in(target, verified)
+
+    async def _target(self, repository: Repository, number: int | None) -> str:
+        """Where packages are listed first: those of a rebuild are not visible yet."""
+        if number is None:
+            return repository.name
+        rebuild = await self._database.read(rebuilds.get, number)
+        if rebuild.state not in PENDING:
+            return repository.name
+        return (await self._staging.repository(rebuild, repository)).name
 
     async def _verified(self, uploaded: Uploaded, repository: Repository) -> Verified | None:
         try:
@@ -124,7 +141,7 @@ class Deliveries:
                 file,
             )
             files.append(file)
-        check_promise(promise(uploaded.recipe, build.arch, build.bump, format), files)
+        check_promise(promise(uploaded.recipe, build, format), files)
         return tuple(files)
 
     async def _swap_in(self, name: str, verified: Sequence[Verified]) -> None:
@@ -150,19 +167,10 @@ class Deliveries:
 
     async def _list(self, name: str, verified: Sequence[Verified]) -> None:
         repository = await self._database.read(repositories.get, name)
-        names = {file.name for it in verified for file in it.files}
-        listed = await self._database.read(packages.standing, name, names)
-        format = self._intake.formats[repository.format]
-        gathering = Gathering(repository, listed, format)
-        accepted: list[Verified] = []
-        for it in verified:
-            try:
-                taken = gathering.accept(it.files, it.uploaded.build.fingerprint)
-            except PublishRejected as error:
-                await self._refuse(it.uploaded, Reason.PUBLISH_REJECTED, str(error))
-            else:
-                accepted.append(msgspec.structs.replace(it, taken=taken))
+        gathering, accepted = await self._accepted(repository, verified)
         if not accepted:
+            return
+        if repository.rebuilds is Rebuilds.AUTO and await self._kept_back(repository, gathering, accepted):
             return
         takings = (self._additions(it) for it in accepted)
         change = gathering.change([it for some in await asyncio.gather(*takings) for it in some])
@@ -179,6 +187,56 @@ class Deliveries:
             self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS)
         for it in accepted:
             await self._discard(it.uploaded)
+
+    async def _accepted(
+        self, repository: Repository, verified: Sequence[Verified]
+    ) -> tuple[Gathering, list[Verified]]:
+        """Those of `verified` that the repository may list, and in the end, of a rebuild, the one that it is for."""
+        format = self._intake.formats[repository.format]
+        names = {file.name for it in verified for file in it.files}
+        gatherings = []
+        for name in dict.fromkeys([verified[0].uploaded.build.repository, repository.name]):
+            listed = await self._database.read(packages.standing, name, names)
+            gatherings.append(Gathering(repository, listed, format))
+        accepted: list[Verified] = []
+        for it in verified:
+            build, taken = it.uploaded.build, frozenset[str]()
+            try:
+                for gathering in gatherings:
+                    taken = gathering.accept(
+                        it.files, build.fingerprint, allow_downgrade=build.allow_downgrade
+                    )
+            except PublishRejected as error:
+                await self._refuse(it.uploaded, Reason.PUBLISH_REJECTED, str(error))
+            else:
+                accepted.append(msgspec.structs.replace(it, taken=taken))
+        return gatherings[-1], accepted
+
+    async def _kept_back(
+        self, repository: Repository, gathering: Gathering, accepted: Sequence[Verified]
+    ) -> bool:
+        """Whether something of this must not become visible before what links to it was built again: a rebuild begins."""
+        if repository.name != accepted[0].uploaded.build.repository:
+            return False  # nothing of it becomes visible yet
+        format = self._intake.formats[repository.format]
+        files = [file for it in accepted for file in it.files]
+        found = await self._database.read(culprits, repository, gathering.change([]), files, format)
+        ids = [it.uploaded.build.id for it in accepted if it.uploaded.build.pkgbase in found]
+        if not ids:
+            return False
+
+        def begin(connection: Connection) -> None:
+            now = self._swap.now()
+            detail = " ".join(f"{sentence}." for base in sorted(found) for sentence in sorted(found[base]))
+            number = rebuilds.add(connection, repository.name, "rebuilds", detail, now)
+            rebuilds.join(connection, ids, number)
+            rebuilds.spread(connection, repository.name)
+            data: events.Data = {"rebuild": number, "detail": detail}
+            events.record(connection, now, "rebuild.begun", repository.name, data)
+
+        await self._database.write(begin)
+        self._wakeups.notify(Topic.PUBLISHING, Topic.BUILDS, Topic.EVENTS)
+        return True
 
     async def _additions(self, verified: Verified) -> list[Addition]:
         build = verified.uploaded.build

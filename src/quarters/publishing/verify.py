@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from quarters.formats.format import Format
+from quarters.model.build import Build
 from quarters.model.errors import PublishRejected
 from quarters.model.recipe import Recipe
 from quarters.model.repository import PackageFile
@@ -40,13 +41,14 @@ class Incumbent(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
 
 
-def promise(recipe: Recipe, arch: str, bump: int, format: Format) -> Promise:
-    """What building `recipe` for `arch` as its `bump`-th rebuild has to give."""
+def promise(recipe: Recipe, build: Build, format: Format) -> Promise:
+    """What `build`, of `recipe`, has to give."""
+    version = format.bumped(recipe.version, build.bump, build.bumping)
     return Promise(
         pkgbase=recipe.pkgbase,
-        arch=arch,
-        version=None if recipe.dynamic_version else format.bumped(recipe.version, bump),
-        outputs=frozenset(recipe.made_for(arch)),
+        arch=build.arch,
+        version=None if recipe.dynamic_version else version,
+        outputs=frozenset(recipe.made_for(build.arch)),
     )
 
 

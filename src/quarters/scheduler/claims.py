@@ -15,7 +15,7 @@ from quarters.model.repository import Repository
 from quarters.planning.order import ASSUMED_DURATION
 from quarters.protocol.builds import Assignment, PackageRepository
 from quarters.scheduler.selection import Rules, is_worth_it, select
-from quarters.storage import builders, leases, queues, shares
+from quarters.storage import builders, leases, queues, rebuilds, shares
 
 # PKGBUILD(5), "USING VCS SOURCES": `git+https://…`, also `lp:`; a name may stand before (`name::url`).
 _REMOTE = re.compile(r"(?:[^:]*::)?(?:(?:bzr|fossil|git|hg|svn)\+|lp:|[a-z][a-z0-9+.-]*://)")
@@ -30,6 +30,8 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     repository: Repository
     snapshot: int
     """The number of the snapshot that the repository serves, 0 before the first."""
+    staging: tuple[str, ...] = ()
+    """Repositories of what the build's rebuild has built so far."""
 
 
 def next_look(
@@ -69,6 +71,7 @@ def claim(
             recipe=details[build.id].recipe,
             repository=details[build.id].repository,
             snapshot=details[build.id].snapshot,
+            staging=rebuilds.staging(connection, build.rebuild),
         )
         for build, lease in zip(selection.builds, leased, strict=True)
     ]
@@ -101,6 +104,7 @@ def assignment(claimed: Claimed, heartbeat: float, key: str) -> Assignment:
         repositories=_repositories(claimed, key),
         packager=build.packager,
         bump=build.bump,
+        bumping=build.bumping,
         checks=repository.checks,
         network=repository.network,
         timeout=recipe.configuration.timeout or repository.timeout,
@@ -125,13 +129,16 @@ def is_remote(source: str) -> bool:
 
 
 def _repositories(claimed: Claimed, key: str) -> tuple[PackageRepository, ...]:
-    name = claimed.repository.name
-    target = PackageRepository(name=name, server="/repo/$repo/$arch", sig_level="Required", key=key)
+    # Before its first publish a repository has no index, and pacman would take that for an error.
+    names = (*claimed.staging, *((claimed.repository.name,) if claimed.snapshot else ()))
+    own = (
+        PackageRepository(name=name, server="/repo/$repo/$arch", sig_level="Required", key=key)
+        for name in names
+    )
     upstreams = (
         PackageRepository(
             name=upstream.name, server=upstream.server, sig_level=upstream.sig_level, key=upstream.key
         )
         for upstream in claimed.repository.upstreams
     )
-    # Before its first publish a repository has no index, and pacman would take that for an error.
-    return (*((target,) if claimed.snapshot else ()), *upstreams)
+    return (*own, *upstreams)

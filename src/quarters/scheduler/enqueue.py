@@ -13,7 +13,7 @@ from quarters.planning.cycles import knots
 from quarters.planning.order import remaining_path
 from quarters.planning.plan import Plan, PlannedBuild
 from quarters.planning.resolve import Edge as Need
-from quarters.storage import builds, needs, requests, usage, wishes
+from quarters.storage import builds, needs, rebuilds, requests, usage
 from quarters.storage.needs import Edge
 from quarters.storage.requests import Earlier
 
@@ -36,6 +36,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     requester: str
     priority: int = 0
     automatic: bool = False
+    rebuild: int | None = None
+    """The rebuild with which everything becomes visible."""
+    allow_downgrade: bool = False
 
 
 class Enqueued(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,10 +72,9 @@ def enqueue(
         if pkgbase in found
     }
     needs.move_needs(connection, moves)
-    wishes.add(connection, order.request, {*created.values(), *joined.values()})
-    wishes.move(connection, {there[it].id: number for it, number in created.items() if it in there})
     _link(connection, plan, created, joined, held)
     untangled = _untangle(connection, plan, created | joined | held)
+    _regroup(connection, plan, created, joined, order, (there, ended))
     needs.unblock_dependents(connection, moves.values(), now)
     needs.settle(connection, {*created.values(), *joined.values(), *untangled}, now)
     return Enqueued(created=created, joined=joined, held=held)
@@ -89,11 +91,42 @@ def _sorted_out(
         queued, last = there.get(build.pkgbase), ended.get(build.pkgbase)
         if queued is not None and (queued.fingerprint, queued.bump) == (build.fingerprint, build.bump):
             joined[build.pkgbase] = queued.id
+        elif queued is None and last is not None and _is_staged(build, last):
+            held[build.pkgbase] = last.id
         elif order.automatic and queued is None and last is not None and _is_held(build, last, fresh):
             held[build.pkgbase] = last.id
         else:
             fresh[build.pkgbase] = build
     return joined, held, list(fresh.values())
+
+
+def _is_staged(build: PlannedBuild, last: Earlier) -> bool:
+    """Whether the very same was built and becomes visible with the rest of a rebuild."""
+    return (
+        last.rebuild is not None
+        and last.state in SATISFIED
+        and (last.fingerprint, last.bump) == (build.fingerprint, build.bump)
+    )
+
+
+def _regroup(
+    connection: Connection,
+    plan: Plan,
+    created: dict[str, int],
+    joined: dict[str, int],
+    order: Order,
+    earlier: Iterable[dict[str, Earlier]],
+) -> None:
+    """Let builds belong to the rebuild that is ordered, or to that of the build whose place they take."""
+    if order.rebuild is not None:
+        rebuilds.join(connection, [*created.values(), *joined.values()], order.rebuild)
+    for pkgbase, number in created.items():
+        for known in earlier:
+            if pkgbase in known and (theirs := known[pkgbase].rebuild) is not None:
+                rebuilds.join(connection, [number], order.rebuild or theirs)
+                if order.rebuild not in (None, theirs):
+                    rebuilds.join(connection, [known[pkgbase].id], order.rebuild)
+    rebuilds.spread(connection, plan.repository)
 
 
 def _is_held(build: PlannedBuild, last: Earlier, fresh: Container[str]) -> bool:
@@ -124,6 +157,9 @@ def _row(
         "requester": order.requester,
         "packager": origin.author or order.requester,
         "bump": build.bump,
+        "bumping": build.bumping,
+        "allow_downgrade": order.allow_downgrade,
+        "grounds": build.grounds,
         "priority": order.priority,
         "created_at": now,
         "message": "",

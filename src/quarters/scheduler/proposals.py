@@ -11,6 +11,7 @@ from quarters.planning.catalog import Catalog
 from quarters.planning.outdated import Wanted
 from quarters.planning.plan import Plan, plan
 from quarters.scheduler import catalogs
+from quarters.scheduler.catalogs import PLAIN, View
 from quarters.storage import repositories, requests
 from quarters.storage.database import Database
 from quarters.storage.requests import Basis
@@ -42,7 +43,12 @@ Deed = Callable[[Connection, Proposal], T]
 
 
 def propose(
-    connection: Connection, repository: str, arches: Sequence[str], wish: Wish, formats: Formats
+    connection: Connection,
+    repository: str,
+    arches: Sequence[str],
+    wish: Wish,
+    formats: Formats,
+    view: View = PLAIN,
 ) -> Proposal:
     """Plan what `wish` wants for each of `arches`."""
     basis = requests.basis(connection, repository)
@@ -50,7 +56,7 @@ def propose(
     format = formats[settings.format]
     parts = []
     for arch in arches:
-        catalog, recipes = catalogs.read(connection, settings, arch)
+        catalog, recipes = catalogs.read(connection, settings, arch, format, view)
         parts.append(Part(plan(wish(catalog, format), catalog, format), recipes))
     return Proposal(repository, tuple(parts), basis)
 

@@ -21,7 +21,7 @@ from quarters.scheduler.enqueue import Order, enqueue
 from quarters.scheduler.proposals import Proposal, carry_out, propose
 from quarters.scheduler.settings import SchedulerSettings
 from quarters.scheduler.upstreams import Upstreams
-from quarters.storage import repositories, requests, sources, upstreams, wishes
+from quarters.storage import repositories, requests, sources, upstreams
 from quarters.storage.database import Database
 from quarters.storage.sources import Generation
 from quarters.storage.wakeups import Topic, Wakeups
@@ -211,7 +211,6 @@ def _queue_outdated(
     done = [enqueue(connection, plan, recipes, order, now) for plan, recipes in proposal.parts]
     new = any(one.created for one in done)
     if earlier is not None and not new:
-        wishes.pass_on(connection, number, earlier.id)
         requests.forget(connection, number)
         number = earlier.id
     requests.set_problems(connection, number, _problems(connection, proposal), now)

@@ -56,7 +56,7 @@ def note(
     """Keep in mind which libraries a change takes away; to be called before it is recorded, with its packages known."""
     if not gone:
         return
-    before = _listed(connection, repository, gone)
+    before = listed(connection, repository, gone)
     if not any(it.provided for its in before.values() for it in its):
         return
     known = _of(connection, {entry.sha256 for entry in put})
@@ -92,7 +92,7 @@ def notice(connection: Connection, repository: str, arch: str) -> None:
     connection.execute(update(_lost).where(*place).values(noticed=True))
 
 
-def _listed(
+def listed(
     connection: Connection, repository: str, places: Iterable[tuple[str, str]]
 ) -> dict[str, list[Linked]]:
     """By architecture, what is listed at these places (architecture, name)."""
@@ -124,9 +124,7 @@ def _of(connection: Connection, sha256s: Collection[str]) -> dict[str, Linked]:
     return found
 
 
-def _keep(
-    connection: Connection, repository: str, arch: str, some: Sequence[Loss], now: datetime
-) -> None:
+def _keep(connection: Connection, repository: str, arch: str, some: Sequence[Loss], now: datetime) -> None:
     for loss in some:
         library = loss.library
         key = {"repository": repository, "arch": arch, **msgspec.structs.asdict(library)}

@@ -152,21 +152,21 @@ def release_dependents(connection: Connection, build: int, now: datetime) -> Non
 def block_dependents(connection: Connection, build: int, now: datetime) -> None:
     """After `build` broke: all that wait for it, directly or through others, are blocked and say by what."""
     message = _blocked_by(connection, build)
-    behind = _behind(connection, [build], (State.WAITING, State.READY))
+    waiting = behind(connection, [build], (State.WAITING, State.READY))
     for old in (State.WAITING, State.READY):
-        ids = [number for number, state in behind.items() if state is old]
+        ids = [number for number, state in waiting.items() if state is old]
         transition_all(connection, ids, old, Event.BLOCK, now, message=message)
 
 
 def unblock_dependents(connection: Connection, mended: Collection[int], now: datetime) -> None:
     """After `mended` are broken no more: what they blocked, directly or through others, waits again."""
-    behind = _behind(connection, mended, (State.BLOCKED,))
-    broken = _broken_prerequisites(connection, behind)
+    blocked = behind(connection, mended, (State.BLOCKED,))
+    broken = _broken_prerequisites(connection, blocked)
     blocks: dict[int, list[int]] = {}
     for dependent, prerequisites in broken.items():
         for prerequisite in prerequisites:
             blocks.setdefault(prerequisite, []).append(dependent)
-    todo = [build for build in behind if build not in broken]
+    todo = [build for build in blocked if build not in broken]
     freed = set(todo)
     while todo:
         prerequisite = todo.pop()
@@ -199,7 +199,7 @@ def move_needs(connection: Connection, moves: Mapping[int, int]) -> None:
     add(connection, edges.values())
 
 
-def _behind(connection: Connection, ids: Collection[int], through: Collection[State]) -> dict[int, State]:
+def behind(connection: Connection, ids: Collection[int], through: Collection[State]) -> dict[int, State]:
     """All that need one of `ids`, directly or through others, as far as they are in one of the states `through`."""
     found: dict[int, State] = {}
     for some in chunks(sorted(ids)):
@@ -209,13 +209,13 @@ def _behind(connection: Connection, ids: Collection[int], through: Collection[St
             .where(build_needs.c.needs.in_(some), is_in(builds, through))
             .cte("behind", recursive=True)
         )
-        behind = first.union(
+        all_ = first.union(
             select(build_needs.c.build)
             .join(first, first.c.build == build_needs.c.needs)
             .join(builds, builds.c.id == build_needs.c.build)
             .where(is_in(builds, through))
         )
-        query = select(builds.c.id, builds.c.state).where(builds.c.id.in_(select(behind.c.build)))
+        query = select(builds.c.id, builds.c.state).where(builds.c.id.in_(select(all_.c.build)))
         found.update((row.id, State(row.state)) for row in connection.execute(query))
     return found
 

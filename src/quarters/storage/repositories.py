@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Text, delete, insert, select, type_coerce, up
 from quarters.model.build import OPEN
 from quarters.model.errors import Conflict, NotFound
 from quarters.model.repository import Repository
-from quarters.storage.schema import builds, repositories, sources
+from quarters.storage.schema import builds, rebuilds, repositories, sources
 
 
 def _repository(settings: Any) -> Repository:
@@ -41,7 +41,11 @@ def get(connection: Connection, name: str) -> Repository:
 
 def listed(connection: Connection, *, after: str = "", limit: int | None = None) -> list[Repository]:
     """Repositories by name, those whose name comes after `after`."""
-    query = select(repositories.c.settings).where(repositories.c.name > after)
+    # What a rebuild has built so far is nobody's repository.
+    hidden = select(rebuilds.c.staging)
+    query = select(repositories.c.settings).where(
+        repositories.c.name > after, repositories.c.name.not_in(hidden)
+    )
     rows = connection.execute(query.order_by(repositories.c.name).limit(limit))
     return [_repository(settings) for settings in rows.scalars()]
 
@@ -66,6 +70,13 @@ def remove(connection: Connection, name: str) -> None:
     ).scalar()
     if build is not None:
         raise Conflict(f"Build {build} for {name} has not ended; cancel it or let it end.")
+    rebuild = connection.execute(
+        select(rebuilds.c.id).where(rebuilds.c.repository == name, rebuilds.c.staging != "").limit(1)
+    ).scalar()
+    if rebuild is not None:
+        raise Conflict(
+            f"Rebuild {rebuild} of {name} is not published; drop it with `quarters rebuilds drop {rebuild}`."
+        )
     connection.execute(delete(repositories).where(repositories.c.name == name))
 
 
@@ -105,8 +116,3 @@ def advance(connection: Connection, name: str, before: int) -> None:
     query = update(repositories).where(repositories.c.name == name, repositories.c.current == before)
     if connection.execute(query.values(current=before + 1)).rowcount == 0:
         raise Conflict(f"Somebody else published in {name} at the same moment; try again.")
-
-
-def serve(connection: Connection, name: str, number: int) -> None:
-    """Serve a snapshot of a repository that was just put back."""
-    connection.execute(update(repositories).where(repositories.c.name == name).values(current=number))

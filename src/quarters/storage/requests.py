@@ -5,15 +5,24 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from quarters.model.build import OPEN, TERMINAL, State
 from quarters.model.errors import NotFound
+from quarters.model.rebuild import PENDING
 from quarters.planning.farm import Queue
 from quarters.planning.order import PRIORITIES
 from quarters.planning.usage import Usage
 from quarters.storage import queues, usage
-from quarters.storage.schema import builds, repositories, requests, snapshots, sources, upstream_packages
+from quarters.storage.schema import (
+    builds,
+    rebuilds,
+    repositories,
+    requests,
+    snapshots,
+    sources,
+    upstream_packages,
+)
 from quarters.storage.transitions import chunks
 
 _ENDED = sorted(TERMINAL - {State.SUPERSEDED})
@@ -34,6 +43,8 @@ class Earlier(NamedTuple):
     state: State
     fingerprint: str
     bump: int
+    rebuild: int | None
+    """The rebuild that it belongs to, if that is not over."""
 
 
 class Latest(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,8 +208,16 @@ def raise_priority(connection: Connection, ids: Collection[int], priority: int) 
 
 
 def _earlier() -> Any:
-    return select(builds.c.pkgbase, builds.c.id, builds.c.state, builds.c.fingerprint, builds.c.bump)
+    pending = and_(rebuilds.c.id == builds.c.rebuild, rebuilds.c.state.in_(sorted(PENDING)))
+    return select(
+        builds.c.pkgbase,
+        builds.c.id,
+        builds.c.state,
+        builds.c.fingerprint,
+        builds.c.bump,
+        rebuilds.c.id.label("rebuild"),
+    ).outerjoin(rebuilds, pending)
 
 
 def _one(row: Any) -> Earlier:
-    return Earlier(row.id, State(row.state), row.fingerprint, row.bump)
+    return Earlier(row.id, State(row.state), row.fingerprint, row.bump, row.rebuild)

@@ -274,9 +274,7 @@ rebuilds = Table(
     Column("message", Text, nullable=False, server_default=""),
     Column("staging", Text, nullable=False, server_default=""),  # "" before the first and after the last
     Column("into", _Id),  # the rebuild that took this one's builds over
-    Column(
-        "basis", Integer, nullable=False, server_default="0"
-    ),  # the snapshot for which it was found complete
+    Column("left_out", Json),  # pkgbases that may break when it is published, null: any
     Index("rebuilds_by_state", "state"),
 )
 
@@ -492,7 +490,9 @@ builders = Table(
     Column("version", Text, nullable=False),
     Column("executor", Text, nullable=False),
     Column("build_class", Integer, nullable=False, server_default="0"),
-    Column("memory", BigInteger, nullable=False, server_default="0"),  # bytes for its builds, 0: it did not say
+    Column(
+        "memory", BigInteger, nullable=False, server_default="0"
+    ),  # bytes for its builds, 0: it did not say
     Column("disk", BigInteger, nullable=False, server_default="0"),
     Column("strikes", Integer, nullable=False, server_default="0"),  # these three: planning.quarantine
     Column("quarantines", Integer, nullable=False, server_default="0"),

@@ -24,6 +24,7 @@ from quarters.publishing.repositories import Repositories
 from quarters.publishing.retention import Retention
 from quarters.publishing.rotation import Rotation
 from quarters.publishing.shelf import Shelf
+from quarters.publishing.staging import Staging
 from quarters.publishing.swap import Swap
 from quarters.publishing.trust import Trust
 from quarters.scheduler.builders import Builders
@@ -96,7 +97,8 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
     swap = Swap(database, wakeups, index, public, _now, config.publishing.kept_indexes)
     acceptance = Acceptance(database, files, keys, formats)
     publisher = Publisher(database, acceptance, swap)
-    deliveries = Deliveries(database, wakeups, incoming, acceptance, swap, config.publishing)
+    staging = Staging(database, wakeups, swap, index, formats)
+    deliveries = Deliveries(database, wakeups, incoming, acceptance, staging, config.publishing)
     upstreams = Upstreams(database, wakeups, formats, config.scheduler, _now)
     requests = Requests(database, wakeups, upstreams, formats, config.scheduler, _now)
     leases = Leases(
@@ -140,6 +142,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         "requests": requests.run,
         "leases": leases.run,
         "publishing": deliveries.run,
+        "staging": staging.run,
         "retention": services.retention.run,
         "history": services.build_history.run,
         "keys": services.rotation.run,

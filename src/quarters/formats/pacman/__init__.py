@@ -6,6 +6,7 @@ from pathlib import Path
 from quarters.formats.format import Keyring, Listing, Share
 from quarters.formats.pacman import dependency, index, keyring, libraries, package, srcinfo, version
 from quarters.formats.pacman.package import Limits
+from quarters.model.build import Bump
 from quarters.model.library import Library
 from quarters.model.recipe import Dependency, Provision, Recipe
 from quarters.model.repository import Compression, PackageFile, Published
@@ -37,9 +38,13 @@ class Pacman:
         """`libfoo.so=1-64` for `libfoo.so.1` of 64 bits."""
         return libraries.provision(library)
 
-    def bumped(self, version_: str, bump: int) -> str:
-        """The version of the `bump`-th rebuild: `1.0-1` becomes `1.0-1.n`."""
-        return version.bumped(version_, bump)
+    def bumped(self, version_: str, bump: int, bumping: Bump = Bump.MINOR) -> str:
+        """The version of the `bump`-th rebuild: `1.0-1` becomes `1.0-1.n`, or `1.0-(1+n)`."""
+        return version.bumped(version_, bump, whole=bumping is Bump.WHOLE)
+
+    def rereleased(self, version_: str, like: str) -> str:
+        """`version_` with the pkgrel of `like`."""
+        return f"{version_.rpartition('-')[0]}-{like.rpartition('-')[2]}"
 
     def parse_recipe(self, text: str) -> Recipe:
         """Read the text of a .SRCINFO; RecipeInvalid names the line."""

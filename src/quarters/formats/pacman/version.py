@@ -19,8 +19,8 @@ def compare(left: str, right: str) -> int:
     return order
 
 
-def bumped(version: str, bump: int) -> str:
-    """The version of the `bump`-th rebuild: `1.0-1` becomes `1.0-1.2`, and `1.0-1.2` becomes `1.0-1.4`.
+def bumped(version: str, bump: int, *, whole: bool = False) -> str:
+    """The version of the second rebuild: `1.0-1` becomes `1.0-1.2`, and `1.0-1.2` becomes `1.0-1.4`; both 1.0-3 if `whole`.
 
     makepkg allows a pkgrel one dot only, so a recipe's own minor pkgrel is raised instead of followed by a second.
     """
@@ -28,6 +28,8 @@ def bumped(version: str, bump: int) -> str:
         return version
     head, _, release = version.rpartition("-")
     major, _, minor = release.partition(".")
+    if whole:
+        return f"{head}-{int(major) + bump}"
     return f"{head}-{major}.{int(minor or 0) + bump}"
 
 

@@ -1,4 +1,7 @@
-"""Addresses of repository files: `/repo/<repository>[@<snapshot>]/<arch>/<file>`, see model.selector for snapshots."""
+"""Addresses of repository files: `/repo/<repository>[@<snapshot>]/<arch>/<file>`, see model.selector for snapshots.
+
+`<repository>~<number>` is what a rebuild has built so far, for its other builds only.
+"""
 
 import re
 from typing import NamedTuple
@@ -12,7 +15,7 @@ from quarters.model.selector import Selector, selector
 PREFIX = b"/repo/"
 
 _PATH = re.compile(
-    r"/repo/(?P<repository>[A-Za-z0-9][A-Za-z0-9_.-]{0,62})(?:@(?P<snapshot>[A-Za-z0-9][A-Za-z0-9_.:+-]{0,62}))?"
+    r"/repo/(?P<repository>[A-Za-z0-9][A-Za-z0-9_.-]{0,62}(?:~[0-9]+)?)(?:@(?P<snapshot>[A-Za-z0-9][A-Za-z0-9_.:+-]{0,62}))?"
     r"/(?P<arch>[a-z0-9_]{1,32})/(?P<file>[A-Za-z0-9@_+][A-Za-z0-9@._+:~-]{0,300})"
 )
 

@@ -87,7 +87,7 @@ def upgrade() -> None:
         sa.Column("message", sa.Text(), server_default="", nullable=False),
         sa.Column("staging", sa.Text(), server_default="", nullable=False),
         sa.Column("into", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("basis", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("left_out", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
     )
