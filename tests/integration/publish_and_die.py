@@ -18,7 +18,17 @@ from quarters.storage.database import Database
 from tests.press import Press, package, recipe
 
 _CHANGING = frozenset(
-    {"os.rename", "os.link", "os.mkdir", "os.remove", "os.rmdir", "os.utime", "os.chmod", "shutil.rmtree"}
+    {
+        "os.rename",
+        "os.link",
+        "os.mkdir",
+        "os.remove",
+        "os.rmdir",
+        "os.utime",
+        "os.chmod",
+        "os.symlink",
+        "shutil.rmtree",
+    }
 )
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -35,13 +45,18 @@ async def _prepare(folder: Path) -> None:
     await database.close()
 
 
-def die_at(fatal: int) -> Callable[[], None]:
-    """Kill this process at the `fatal`-th step from now on that touches the disk, unless what is returned is called."""
+def die_at(fatal: int, within: Path = Path("/")) -> Callable[[], None]:
+    """Kill this process at the `fatal`-th step from now on that touches the disk, unless what is returned is called.
+
+    Steps are counted that name something `within` a folder.
+    """
     seen, alive = 0, False
 
     def die(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen
         if event in _CHANGING or (event == "open" and arguments[2] & _WRITING):
+            if not any(str(it).startswith(str(within)) for it in arguments):
+                return
             seen += 1
             if seen == fatal and not alive:
                 os.kill(os.getpid(), signal.SIGKILL)

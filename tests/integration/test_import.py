@@ -5,11 +5,8 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 
 import pytest
 
@@ -18,6 +15,7 @@ from quarters.protocol.resources import NewRepository, RepositoryChange
 from tests.person import Person
 from tests.press import Made, package
 from tests.serving import Running
+from tests.site import Site
 
 pytestmark = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in ("repo-add", "gpg")), reason="needs repo-add and gpg"
@@ -66,27 +64,6 @@ def maker() -> Iterator[Maker]:
     with TemporaryDirectory(prefix="q-") as folder:  # gpg's sockets must have short paths
         yield Maker(Path(folder))
         subprocess.run(["gpgconf", "--homedir", folder, "--kill", "all"], check=True)
-
-
-class Site:
-    """A folder over HTTP, with a list of what was asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        asked = self.asked = list[str]()
-
-        class Handler(SimpleHTTPRequestHandler):
-            def log_message(self, *_arguments: object) -> None:
-                asked.append(self.path.rpartition("/")[2])
-
-        self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-        self._thread = Thread(target=self._httpd.serve_forever)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._httpd.server_port}"
-
-    def close(self) -> None:
-        self._httpd.shutdown()
-        self._thread.join()
-        self._httpd.server_close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -20,12 +19,8 @@ from quarters.model.build import State
 from quarters.model.errors import NotFound, StorageFull
 from quarters.publishing.keys import KeyRing
 from quarters.storage.database import Database
+from tests.pacman_root import PacmanRoot, needs_pacman
 from tests.press import Press, package, recipe
-
-needs_pacman = pytest.mark.skipif(
-    os.geteuid() != 0 or any(shutil.which(tool) is None for tool in ("pacman", "gpg", "bsdtar")),
-    reason="installing packages needs pacman, gpg and root",
-)
 
 
 @pytest.fixture
@@ -79,46 +74,6 @@ async def server(press: Press) -> AsyncIterator[str]:
     httpd.server_close()
 
 
-class Client:
-    """A scratch root whose pacman trusts one key and takes nothing unsigned."""
-
-    def __init__(self, folder: Path, server: str, armored: str, fingerprint: str) -> None:
-        self.root = folder / "root"
-        self._gpg = folder / "gnupg"
-        self._gpg.mkdir(mode=0o700)
-        for name in ("root/var/lib/pacman", "root/var/cache/pacman/pkg", "hooks"):
-            (folder / name).mkdir(parents=True)
-        self._config = folder / "pacman.conf"
-        self._config.write_text(
-            f"[options]\nArchitecture = x86_64\nSigLevel = Required DatabaseRequired\n"
-            f"RootDir = {self.root}\nDBPath = {self.root}/var/lib/pacman\n"
-            f"CacheDir = {self.root}/var/cache/pacman/pkg\nGPGDir = {self._gpg}\nHookDir = {folder}/hooks\n"
-            f"LogFile = {folder}/log\n[own]\nServer = {server}/$repo/$arch\n"
-        )
-        if armored:
-            self._run_gpg("--import", text=armored)
-            self._run_gpg("--import-ownertrust", text=f"{fingerprint}:6:\n")
-
-    def _run_gpg(self, *arguments: str, text: str) -> None:
-        command = ["gpg", "--homedir", str(self._gpg), "--batch", *arguments]
-        subprocess.run(command, input=text, text=True, check=True, capture_output=True)
-
-    async def pacman(self, *arguments: str) -> tuple[int, str]:
-        """Run it and return its exit code and what it said."""
-        process = await asyncio.create_subprocess_exec(
-            "pacman", "--config", str(self._config), "--noconfirm", "--noprogressbar", *arguments,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C"},
-        )  # fmt: skip
-        output, _ = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, output.decode()
-
-    def installed(self, name: str) -> str | None:
-        """The content of the package's file, if it is there."""
-        path = self.root / "usr" / "share" / name
-        return path.read_text() if path.exists() else None
-
-
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """gpg's sockets must have short paths."""
@@ -127,13 +82,13 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def client(press: Press, server: str, short_folder: Path) -> Client:
-    return Client(short_folder, server, press.keys.public(), press.keys.fingerprint)
+def client(press: Press, server: str, short_folder: Path) -> PacmanRoot:
+    return PacmanRoot(short_folder, f"{server}/$repo/$arch", press.keys.public(), press.keys.fingerprint)
 
 
 @needs_pacman
 async def test_pacman_that_requires_signatures_installs_what_was_published(
-    press: Press, client: Client
+    press: Press, client: PacmanRoot
 ) -> None:
     await press.published(
         recipe("greet"), package("greet", text="Hello from afar.\n", more="depend = libgreet>=1\n")
@@ -146,7 +101,7 @@ async def test_pacman_that_requires_signatures_installs_what_was_published(
 
 
 @needs_pacman
-async def test_pacman_takes_the_empty_index_of_a_new_repository(press: Press, client: Client) -> None:
+async def test_pacman_takes_the_empty_index_of_a_new_repository(press: Press, client: PacmanRoot) -> None:
     code, said = await client.pacman("-Sy")
     assert code == 0, said
     code, said = await client.pacman("-Sl", "own")
@@ -154,7 +109,7 @@ async def test_pacman_takes_the_empty_index_of_a_new_repository(press: Press, cl
 
 
 @needs_pacman
-async def test_pacman_follows_updates_and_rollbacks(press: Press, client: Client) -> None:
+async def test_pacman_follows_updates_and_rollbacks(press: Press, client: PacmanRoot) -> None:
     await press.upload(package("greet", "1.0-1", text="one"))
     await client.pacman("-Sy", "greet")
     await press.upload(package("greet", "2.0-1", text="two"))
@@ -171,14 +126,16 @@ async def test_pacman_that_does_not_know_the_key_refuses_the_index(
 ) -> None:
     await press.upload(package("greet"))
     stranger = KeyRing(short_folder / "other").ensure()
-    client = Client(short_folder, server, stranger.armored, stranger.fingerprint)
+    client = PacmanRoot(short_folder, f"{server}/$repo/$arch", stranger.armored, stranger.fingerprint)
     code, _ = await client.pacman("-Sy", "greet")
     assert code == 1
     assert client.installed("greet") is None
 
 
 @needs_pacman
-async def test_pacman_notices_a_package_that_was_changed_on_the_server(press: Press, client: Client) -> None:
+async def test_pacman_notices_a_package_that_was_changed_on_the_server(
+    press: Press, client: PacmanRoot
+) -> None:
     made = package("greet")
     await press.upload(made)
     path, _ = await press.shelf.package_file("own", None, "x86_64", made.file_name)
@@ -206,7 +163,7 @@ async def test_an_imported_gpg_key_signs_for_pacman(
 ) -> None:
     view = press.keys.add("team", gpg_key)
     press.sign_with("team")
-    client = Client(short_folder, server, view.armored, view.fingerprint)
+    client = PacmanRoot(short_folder, f"{server}/$repo/$arch", view.armored, view.fingerprint)
     await press.upload(package("greet"))
     code, said = await client.pacman("-Sy", "greet")
     assert (code, client.installed("greet")) == (0, "Hello.\n"), said

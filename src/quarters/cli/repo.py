@@ -185,6 +185,7 @@ app.command(repo_snapshots.pin)
 app.command(repo_snapshots.unpin)
 app.command(repo_snapshots.rollback)
 app.command(repo_transfer.import_, name="import")
+app.command(repo_transfer.export)
 app.command(repo_upkeep.clean)
 app.command(repo_upkeep.check)
 

@@ -1,9 +1,11 @@
 """`quarters repo import|export`: whole repositories that come from elsewhere or go there."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -11,9 +13,11 @@ from cyclopts import Parameter
 from quarters.cli import output
 from quarters.cli.connection import connect
 from quarters.cli.output import Arch, DryRun, Json
+from quarters.model.errors import Invalid
 
 if TYPE_CHECKING:
-    from quarters.transfer.importing import Progress, Report
+    from quarters.transfer.crew import Progress
+    from quarters.transfer.importing import Report
 
 
 @Parameter(name="*")
@@ -68,6 +72,68 @@ async def import_(
     else:
         _tell(report, dry_run=chosen.dry_run)
     return 1 if report.refused else 0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Exporting:
+    """What of a repository is exported, and what becomes of the rest."""
+
+    snapshot: Annotated[
+        str | None, Parameter(help="Number, date, time or pin; if it is left out, what is served now.")
+    ] = None
+    delete: Annotated[
+        bool,
+        Parameter(negative=(), show_default=False, help="Remove packages that are listed no more."),
+    ] = False
+    grace: Annotated[
+        float,
+        Parameter(
+            help="Hours for which --delete leaves what is listed no more, for clients that are behind."
+        ),
+    ] = 0.0
+
+
+async def export(
+    repo: Annotated[str, Parameter(help="The repository to export.")],
+    target: Annotated[
+        str,
+        Parameter(
+            help="Folder, rsync target (rsync://HOST/MODULE/PATH or HOST:PATH), or s3://BUCKET/PREFIX."
+        ),
+    ],
+    /,
+    *,
+    exporting: Exporting | None = None,
+    json: Json = False,
+) -> None:
+    """Bring a repository to a place that any static web server serves; only what changed is sent."""
+    chosen = exporting or Exporting()
+    if chosen.grace < 0 or (chosen.grace and not chosen.delete):
+        raise Invalid("--grace says how many hours --delete waits; give both.")
+    from quarters.formats.pacman import Pacman
+    from quarters.transfer.exporting import Exporter, Order
+    from quarters.transfer.targets import target as opened
+
+    place = opened(target, os.environ)
+    order = Order(
+        repository=repo,
+        location=target,
+        snapshot=chosen.snapshot,
+        grace=timedelta(hours=chosen.grace) if chosen.delete else None,
+    )
+    async with connect() as client:
+        with moving("exporting", shown=not json) as progress:
+            done = await Exporter(client, place, Pacman(), lambda: datetime.now(UTC), progress).run(order)
+    if json:
+        return output.show(done)
+    if not done.changed:
+        return output.say(f"{target} has snapshot {done.snapshot} of {repo} already.")
+    output.say(
+        f"{target} has snapshot {done.snapshot} of {repo} with {done.packages} packages: "
+        f"{done.sent} sent ({output.size(done.bytes)}), {done.removed} removed."
+    )
+    return None
 
 
 def _tell(report: "Report", *, dry_run: bool) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -13,14 +13,12 @@ from quarters.model.errors import Invalid, OriginUnusable, PackageInvalid, Quart
 from quarters.model.repository import Repository, Snapshot
 from quarters.protocol.client import Client
 from quarters.protocol.imports import AT_ONCE, Import, Offer, Offered, Refused, Verdict
+from quarters.transfer.crew import Progress, each
 from quarters.transfer.origins.origin import Origin
 
 _SENDERS = 8
 _ATTEMPTS = 3
 _PAUSE = 1.0
-
-Progress = Callable[[int, int, int], None]
-"""Is told how many files of how many were sent, and how many bytes."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,26 +142,18 @@ class Importer:
     ) -> list[str]:
         """Send side by side; returns the sha256 of what arrived. What the server has is kept, whatever stops this."""
         arrived = []
-        waiting = iter(wanted)
 
-        async def work() -> None:
-            for candidate in waiting:
-                try:
-                    await self._send(repository, candidate)
-                except (Invalid, OriginUnusable) as error:
-                    refused.append(Refused(file_name=candidate.listing.file_name, reason=str(error)))
-                else:
-                    arrived.append(candidate.offered.sha256)
-                    self._sent += 1
-                    self._progress(self._sent, len(wanted), self._bytes)
+        async def send(candidate: _Candidate) -> None:
+            try:
+                await self._send(repository, candidate)
+            except (Invalid, OriginUnusable) as error:
+                refused.append(Refused(file_name=candidate.listing.file_name, reason=str(error)))
+            else:
+                arrived.append(candidate.offered.sha256)
+                self._sent += 1
+                self._progress(self._sent, len(wanted), self._bytes)
 
-        senders = [asyncio.create_task(work()) for _ in range(_SENDERS)]
-        try:
-            await asyncio.gather(*senders)
-        finally:
-            for sender in senders:
-                sender.cancel()
-            await asyncio.gather(*senders, return_exceptions=True)
+        await each(wanted, send, _SENDERS)
         return arrived
 
     async def _send(self, repository: Repository, candidate: _Candidate) -> None:

@@ -12,6 +12,7 @@ from quarters.protocol.client.keys import Keys
 from quarters.protocol.client.recipes import Recipes
 from quarters.protocol.client.repositories import Repositories
 from quarters.protocol.client.snapshots import Snapshots
+from quarters.protocol.client.served import Served
 from quarters.protocol.client.sources import Sources
 from quarters.protocol.client.tokens import Tokens
 from quarters.protocol.client.transport import Transport
@@ -28,6 +29,7 @@ class Client:
         self.imports = Imports(self._transport)
         self.snapshots = Snapshots(self._transport)
         self.checks = Checks(self._transport)
+        self.served = Served(self._transport)
         self.sources = Sources(self._transport)
         self.recipes = Recipes(self._transport)
         self.builds = Builds(self._transport)
