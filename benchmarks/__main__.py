@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import build, idle, plan, publish, serving
+from benchmarks import build, idle, plan, publish, queue, serving
 from benchmarks.running import Skipped
 from benchmarks.table import Row, show
 
@@ -13,6 +13,7 @@ _ALL: Mapping[str, Callable[[], list[Row]]] = {
     "distribution": plan.of_a_distribution,
     "idle": idle.rows,
     "publish": publish.rows,
+    "queue": queue.rows,
     "serving": serving.rows,
 }
 
