@@ -53,6 +53,17 @@ async def test_nothing_of_a_build_is_left_when_it_ends(data: Path) -> None:
     assert list((data / "work").iterdir()) == []
 
 
+async def test_what_a_build_used_is_measured(data: Path) -> None:
+    recipe = pkgbuild(
+        """build() { head -c 40000000 /dev/urandom >big; perl -e '$x = "x" x 100_000_000; sleep 3'; }"""
+    )
+    finish, server = await built(data, recipe)
+    assert finish.outcome is Outcome.BUILT, server.log(1)
+    assert 3 <= finish.measured.seconds < 60
+    assert 100_000_000 <= finish.measured.memory < 400_000_000
+    assert 40_000_000 <= finish.measured.disk < 80_000_000
+
+
 async def test_a_build_whose_time_is_over_is_killed_with_all_that_it_started(data: Path) -> None:
     finish, server = await built(data, pkgbuild(WAITING), timeout=3)
     assert finish.outcome is Outcome.TIMED_OUT

@@ -11,11 +11,13 @@ import structlog
 
 from quarters import __version__
 from quarters.builder.attempt import Attempt
+from quarters.builder.capacity import Capacity
 from quarters.builder.executors.executor import Executor
 from quarters.builder.leftovers import WORK
 from quarters.builder.persistence import persistently
 from quarters.builder.server import Server
 from quarters.builder.settings import BuilderSettings
+from quarters.builder.signing import signer
 from quarters.builder.workspace import prepared
 from quarters.model.errors import DataFolderBusy, DataFolderUnusable, LeaseLost, QuartersError
 from quarters.protocol.builds import Assignment, ClaimRequest
@@ -35,6 +37,7 @@ class Agent:
         self._server = server
         self._executor = executor
         self._now = now
+        self._capacity = Capacity(settings)
         self._running: dict[int, asyncio.Task[None]] = {}
         self._draining = asyncio.Event()
 
@@ -69,6 +72,9 @@ class Agent:
             wait=_POLL,
             version=__version__,
             executor=self._executor.name,
+            build_class=self._settings.build_class,
+            memory=self._capacity.memory,
+            disk=self._capacity.disk(idle=not self._running),
         )
         claiming = asyncio.ensure_future(persistently(lambda: self._server.claim(request)))
         try:
@@ -92,9 +98,8 @@ class Agent:
             async with prepared(
                 self._settings.data / WORK, name, self._settings.first_uid + slot
             ) as workspace:
-                attempt = Attempt(
-                    assignment, workspace, self._executor, self._server, self._settings.patience
-                )
+                patience, signing = self._settings.patience, signer(self._settings)
+                attempt = Attempt(assignment, workspace, self._executor, self._server, patience, signing)
                 await attempt.run(self._settings.log_limit, self._now)
             report.info("build ended")
         except* LeaseLost as lost:

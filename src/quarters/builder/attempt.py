@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
 import structlog
 
 from quarters.builder import log
 from quarters.builder.executors.executor import Executor
 from quarters.builder.failure import BuildFailed
 from quarters.builder.journal import Journal
+from quarters.builder.meter import Meter
 from quarters.builder.persistence import persistently
 from quarters.builder.recipe import fetch
 from quarters.builder.server import Server
+from quarters.builder.signing import Signer
 from quarters.builder.upload import upload
 from quarters.builder.workspace import Workspace
 from quarters.model.build import Outcome, Reason, Step
@@ -33,12 +36,14 @@ class Attempt:
         executor: Executor,
         server: Server,
         patience: float,
+        signer: Signer | None = None,
     ) -> None:
         self._assignment = assignment
         self._workspace = workspace
         self._executor = executor
         self._server = server
         self._patience = patience
+        self._signer = signer
         self._key = LeaseKey.of(assignment)
 
     async def run(self, log_limit: int, now: Callable[[], datetime]) -> None:
@@ -48,7 +53,11 @@ class Attempt:
             async with asyncio.TaskGroup() as group:
                 heart = group.create_task(self._beat(journal))
                 sender = group.create_task(log.send(build_log, self._server, self._key, self._patience))
+                meter = Meter(self._workspace)
+                watching = group.create_task(meter.watch())
                 finish = await self._work(journal)
+                watching.cancel()
+                finish = msgspec.structs.replace(finish, measured=await meter.measured())
                 build_log.close()
                 await sender
                 await persistently(lambda: self._server.finish(self._key, finish), self._patience)
@@ -112,7 +121,9 @@ class Attempt:
                 raise
             raise _Overdue(f"The build took longer than {self._assignment.timeout} s.") from None
         journal.begin(Step.UPLOAD)
-        artifacts = await upload(self._workspace.artifacts, self._server, self._key, self._patience)
+        artifacts = await upload(
+            self._workspace.artifacts, self._server, self._key, self._patience, self._signer
+        )
         journal.end(0)
         return Finish(outcome=Outcome.BUILT, steps=journal.steps, version=version, artifacts=artifacts)
 

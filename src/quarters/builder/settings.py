@@ -3,8 +3,12 @@
 import platform
 import socket
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
+
+from quarters.model.size import Size
 
 
 def _machine() -> tuple[str, ...]:
@@ -22,12 +26,24 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """A token with the scope `builder`; better given as the file that QUARTERS_BUILDER__TOKEN_FILE names."""
     slots: int = 1
     """How many builds run at once."""
+    build_class: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    """It builds recipes that ask for this class or a lower one; strong machines get a high one."""
+    memory: Size = Size(0)
+    """Memory that builds may need together, such as `8 GiB`; 0 takes all of this machine."""
+    disk: Size = Size(0)
+    """Disk that builds may need together; 0 takes what is free below `data` while nothing is built."""
     arches: tuple[str, ...] = msgspec.field(default_factory=_machine)
     """Architectures that it builds for, as pacman names them; by default that of this machine."""
     root: str = "host"
     """`host`, made of this machine's own /usr, or a folder that pacstrap or debootstrap prepared."""
     data: Path = Path("/var/lib/quarters/builder")
     """Work folders and caches; nothing in it outlives the builder's interest, and it holds no token."""
+    signing_key: str = ""
+    """Key in gpg's keyring on this machine (its fingerprint) that signs what is built; empty: the server's alone."""
+    gnupg_home: Path | None = None
+    """GNUPGHOME of the gpg that has `signing_key`; by default the user's own."""
+    signing_command: tuple[str, ...] = ()
+    """What signs instead of gpg: reads from standard input, prints the binary detached signature."""
     log_limit: int = 64 << 20
     """Bytes of log after which a build is ended."""
     patience: float = 900.0

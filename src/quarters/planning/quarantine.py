@@ -12,12 +12,13 @@ STRIKES = 3
 _FIRST = timedelta(minutes=10)
 _FACTOR = 3
 _LONGEST = timedelta(days=1)
-_ITS_OWN = frozenset({Reason.INTERNAL_ERROR, Reason.DISK_FULL})
+ITS_OWN = frozenset({Reason.INTERNAL_ERROR, Reason.DISK_FULL})
+"""Reasons that are the builder's whatever it builds."""
 
 
 def is_its_own_fault(reason: Reason | None) -> bool:
-    """Whether a failure is the builder's whatever it builds; of others that only shows when another one builds it."""
-    return reason in _ITS_OWN
+    """Whether a failure is the builder's at once; of others that only shows when another one builds the same."""
+    return reason in ITS_OWN
 
 
 def after_failure(builder: Builder, now: datetime) -> Builder:

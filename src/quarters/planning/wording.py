@@ -54,11 +54,16 @@ def refused(build: Build, refusals: Sequence[Refusal], ahead: Ahead) -> str:
 def _turn(build: Build, ahead: Ahead) -> str:
     if not ahead.builds:
         return ""
+    share = f"because {build.source} had more than its share"
+    if ahead.by_share >= ahead.builds:
+        builds = (
+            "a build of another source goes"
+            if ahead.builds == 1
+            else f"{ahead.builds} builds of other sources go"
+        )
+        return f"; {builds} first, {share}"
     builds = "a more urgent build goes" if ahead.builds == 1 else f"{ahead.builds} more urgent builds go"
-    share = (
-        f", {ahead.by_share} of them because {build.source} had more than its share" if ahead.by_share else ""
-    )
-    return f"; {builds} first{share}"
+    return f"; {builds} first" + (f", {ahead.by_share} of them {share}" if ahead.by_share else "")
 
 
 def _no_builder(build: Build) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import msgspec
+
 from quarters.model.builder import Builder, BuilderState
 from quarters.protocol.resources import BuilderView, Page
 from quarters.scheduler.settings import SchedulerSettings
@@ -55,13 +57,7 @@ class Builders:
 
     def _view(self, builder: Builder, running: tuple[int, ...]) -> BuilderView:
         return BuilderView(
-            name=builder.name,
-            arches=builder.arches,
-            slots=builder.slots,
-            state=builder.state,
-            last_seen=builder.last_seen,
-            version=builder.version,
-            executor=builder.executor,
+            **msgspec.structs.asdict(builder),
             running=running,
             alive=builder.last_seen + self._alive >= self._now(),
         )

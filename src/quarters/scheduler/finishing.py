@@ -11,6 +11,7 @@ from quarters.model.errors import Conflict
 from quarters.model.text import plain
 from quarters.planning.retries import retry_at
 from quarters.protocol.builds import Finish, LeaseKey
+from quarters.scheduler import experience
 from quarters.storage import builds, leases, packages, uploads
 from quarters.storage.events import record
 from quarters.storage.transitions import transition
@@ -41,14 +42,15 @@ def finish(connection: Connection, key: LeaseKey, said: Finish, now: datetime) -
         _require_whole(connection, key, said)
     leases.note_steps(connection, build, said.steps, now)
     leases.end_attempt(connection, build, said.outcome, now, said.reason)
+    experience.take_in(connection, build, said, now)
     match said.outcome:
         case Outcome.BUILT if same := _published_already(connection, build, said.version):
             # A recipe that works its version out can change without making anything new (VCS packages do).
             packages.confirm(connection, same, build.fingerprint)
             builds.skip(connection, build.id, now, f"{build.pkgbase} {said.version} is already published.")
         case Outcome.BUILT:
-            names = {artifact.file_name for artifact in said.artifacts}
-            uploads.settle(connection, build.id, build.attempt, names, said.version)
+            signatures = {artifact.file_name: artifact.signature for artifact in said.artifacts}
+            uploads.settle(connection, build.id, build.attempt, signatures, said.version)
             transition(connection, build.id, Event.UPLOADED, now, lease_expires_at=None)
         case Outcome.SKIPPED:
             builds.skip(connection, build.id, now, said.message or "This version is already published.")

@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, insert, or_, select, text, update
 
-from quarters.model.build import Build, Event, Reason, State, StepRecord
+from quarters.model.build import Build, Event, Outcome, Reason, State, StepRecord
 from quarters.model.builder import Lease
 from quarters.model.errors import LeaseLost
 from quarters.model.recipe import Recipe
@@ -175,6 +175,21 @@ def end_attempt(
         .where(attempts.c.build == build.id, attempts.c.number == build.attempt)
         .values(ended_at=now, outcome=outcome, reason=reason)
     )
+
+
+def failed_before(
+    connection: Connection, build: int, builder: str, apart_from: Collection[Reason]
+) -> list[str]:
+    """The other builders on which earlier attempts of `build` failed, `apart_from` some reasons; each once."""
+    query = (
+        select(attempts.c.builder)
+        .where(attempts.c.build == build, attempts.c.builder != builder)
+        .where(attempts.c.outcome.in_([Outcome.FAILED, Outcome.TIMED_OUT]))
+        .where(or_(attempts.c.reason.is_(None), attempts.c.reason.not_in(sorted(apart_from))))
+        .distinct()
+        .order_by(attempts.c.builder)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def expired(connection: Connection, now: datetime) -> list[tuple[Build, int]]:
