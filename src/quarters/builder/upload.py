@@ -4,20 +4,27 @@ import asyncio
 import functools
 from pathlib import Path
 
+import msgspec
+
 from quarters.builder.failure import BuildFailed
 from quarters.builder.persistence import AWAY, persistently
 from quarters.builder.products import digest
 from quarters.builder.server import Server
+from quarters.builder.signing import Signer
 from quarters.model.build import Reason
 from quarters.model.errors import Invalid
 from quarters.protocol.builds import ArtifactDigest, LeaseKey
 
 
-async def upload(folder: Path, server: Server, key: LeaseKey, patience: float) -> tuple[ArtifactDigest, ...]:
-    """Send every file of `folder`; BuildFailed if the server does not take one of them."""
+async def upload(
+    folder: Path, server: Server, key: LeaseKey, patience: float, signer: Signer | None
+) -> tuple[ArtifactDigest, ...]:
+    """Sign, if so wished, and send every file of `folder`; BuildFailed if the server does not take one of them."""
     sent = []
     for path in sorted(folder.iterdir()):
         artifact = await asyncio.to_thread(digest, path)
+        if signer is not None:
+            artifact = msgspec.structs.replace(artifact, signature=await signer.sign(path))
         try:
             await _send(path, artifact, server, key, patience)
         except Invalid as error:

@@ -193,13 +193,20 @@ async def policy(
     require_signature: Annotated[
         bool | None, Parameter(help="Take only uploads that are signed by a trusted key.")
     ] = None,
+    require_builder_signature: Annotated[
+        bool | None, Parameter(help="Take what builders made only if it is signed by a trusted key as well.")
+    ] = None,
     keep_signatures: Annotated[
         bool | None, Parameter(help="Give clients the uploader's signature instead of the server's.")
     ] = None,
     json: Json = False,
 ) -> None:
     """Show or change whose signatures a repository wants and serves."""
-    change = RepositoryChange(require_signature=require_signature, keep_signatures=keep_signatures)
+    change = RepositoryChange(
+        require_signature=require_signature,
+        require_builder_signature=require_builder_signature,
+        keep_signatures=keep_signatures,
+    )
     async with connect() as client:
         changed = await client.repositories.change(repository, change)
     return output.show(changed) if json else _tell_trust(changed)
@@ -226,6 +233,7 @@ def _tell_trust(repository: RepositoryView) -> None:
             ("Repository", repository.name),
             ("Trusted for uploads", tuple(repository.trusted_keys)),
             ("Unsigned uploads", "refused" if repository.require_signature else "taken"),
+            ("Unsigned builds", "refused" if repository.require_builder_signature else "taken"),
             (
                 "Clients get signatures by",
                 "the uploader, if any" if repository.keep_signatures else "this server",

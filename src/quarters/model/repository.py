@@ -64,6 +64,8 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of those who may sign what they upload: ASCII armour by fingerprint."""
     require_signature: bool = False
     """Whether an upload has to bring a signature by one of them; builders are known by their leases."""
+    require_builder_signature: bool = False
+    """Whether what a builder made has to bring one as well."""
     keep_signatures: bool = False
     """Whether clients get the uploader's signature where there is one, and so have to trust these keys too."""
     compression: Compression = Compression.GZIP

@@ -119,11 +119,12 @@ class Received(msgspec.Struct, frozen=True):
 
 
 class ArtifactDigest(msgspec.Struct, frozen=True):
-    """A file that the build made; `size` in bytes, `sha256` in hexadecimal."""
+    """A file that the build made; `size` in bytes, `sha256` in hexadecimal, its builder's `signature` detached and binary."""
 
     file_name: Word
     size: int
     sha256: Annotated[str, Meta(max_length=64)]
+    signature: Annotated[bytes, Meta(max_length=16_384)] = b""
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,7 @@ class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     timeout: int = 3600
     upstreams: tuple[Upstream, ...] = ()
     require_signature: bool = False
+    require_builder_signature: bool = False
     keep_signatures: bool = False
     keep_versions: int = 0
     keep_days: int = 0
@@ -61,6 +62,7 @@ class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     timeout: int | None = None
     upstreams: tuple[Upstream, ...] | None = None
     require_signature: bool | None = None
+    require_builder_signature: bool | None = None
     keep_signatures: bool | None = None
     keep_versions: int | None = None
     keep_days: int | None = None
@@ -109,6 +111,7 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     branch: str = ""
     path: str = ""
     packages: tuple[str, ...] = ()
+    dependencies: bool = False
     automatic: bool = True
     """Whether outdated recipes are built without being asked for."""
 
@@ -120,6 +123,7 @@ class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     branch: str | None = None
     path: str | None = None
     packages: tuple[str, ...] | None = None
+    dependencies: bool | None = None
     automatic: bool | None = None
     enabled: bool | None = None
 

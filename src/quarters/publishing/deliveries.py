@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -10,9 +10,17 @@ import structlog
 from sqlalchemy import Connection
 
 from quarters.model.build import Reason
-from quarters.model.errors import Conflict, NotFound, PackageInvalid, PublishRejected, Unavailable
+from quarters.model.errors import (
+    Conflict,
+    NotFound,
+    PackageInvalid,
+    PublishRejected,
+    SignatureRefused,
+    Unavailable,
+)
 from quarters.model.rebuild import PENDING
 from quarters.model.repository import PackageFile, Rebuilds, Repository
+from quarters.publishing import trust
 from quarters.publishing.change import Gathering
 from quarters.publishing.intake import Intake
 from quarters.publishing.linkage import culprits
@@ -38,6 +46,8 @@ class Verified(msgspec.Struct, frozen=True):
 
     uploaded: Uploaded
     files: tuple[PackageFile, ...]
+    signatures: Mapping[str, Mapping[str, bytes]]
+    """Those of its builder, by the file's sha256 and the fingerprint of the key."""
     taken: frozenset[str] = frozenset()
 
 
@@ -110,7 +120,9 @@ class Deliveries:
 
     async def _verified(self, uploaded: Uploaded, repository: Repository) -> Verified | None:
         try:
-            return Verified(uploaded, await asyncio.to_thread(self._read, uploaded, repository))
+            return await asyncio.to_thread(self._read, uploaded, repository)
+        except SignatureRefused as error:
+            await self._refuse(uploaded, Reason.SIGNATURE_UNTRUSTED, str(error))
         except (PackageInvalid, PublishRejected) as error:
             await self._refuse(uploaded, Reason.PUBLISH_REJECTED, str(error))
         except FileNotFoundError as error:
@@ -125,9 +137,9 @@ class Deliveries:
             await self._refuse(uploaded, Reason.INTERNAL_ERROR, "Verifying its packages failed unexpectedly.")
         return None
 
-    def _read(self, uploaded: Uploaded, repository: Repository) -> tuple[PackageFile, ...]:
+    def _read(self, uploaded: Uploaded, repository: Repository) -> Verified:
         build, format = uploaded.build, self._intake.formats[repository.format]
-        files = []
+        files, signatures = [], {}
         for artifact in uploaded.artifacts:
             path = self._incoming.path(build.id, build.attempt, artifact.file_name)
             file = format.read_package(path, artifact.file_name)
@@ -141,8 +153,10 @@ class Deliveries:
                 file,
             )
             files.append(file)
+            name, signature = artifact.file_name, artifact.signature
+            signatures[file.sha256] = trust.delivered(repository, path, name, signature, self._swap.now())
         check_promise(promise(uploaded.recipe, build, format), files)
-        return tuple(files)
+        return Verified(uploaded, tuple(files), signatures)
 
     async def _swap_in(self, name: str, verified: Sequence[Verified]) -> None:
         """Publish all of `verified` at once or, where that fails unexpectedly, one by one to find the culprit."""
@@ -246,6 +260,7 @@ class Deliveries:
                 file,
                 build=build.id,
                 fingerprint=build.fingerprint,
+                signatures=verified.signatures[file.sha256],
             )
             for file in verified.files
             if file.sha256 in verified.taken

@@ -19,11 +19,30 @@ from quarters.storage.database import Database
 
 def checked(repository: Repository, path: Path, signature: bytes | None, now: datetime) -> dict[str, bytes]:
     """An uploaded file's signature by the fingerprint of its key, if it has one; SignatureRefused by the policy."""
+    if signature is None and repository.require_signature:
+        raise SignatureRefused(
+            f"{repository.name} takes signed packages only; sign it with `gpg --detach-sign`, and upload both."
+        )
+    return _verified(repository, path, signature, now)
+
+
+def delivered(
+    repository: Repository, path: Path, file_name: str, signature: bytes | None, now: datetime
+) -> dict[str, bytes]:
+    """The same for a file that a builder made."""
+    if signature is None and repository.require_builder_signature:
+        raise SignatureRefused(
+            f"{repository.name} takes packages from builders that sign them only, and {file_name} is not signed; "
+            "set builder.signing_key there."
+        )
+    try:
+        return _verified(repository, path, signature, now)
+    except SignatureRefused as error:
+        raise SignatureRefused(f"{file_name} is refused. {error}") from None
+
+
+def _verified(repository: Repository, path: Path, signature: bytes | None, now: datetime) -> dict[str, bytes]:
     if signature is None:
-        if repository.require_signature:
-            raise SignatureRefused(
-                f"{repository.name} takes signed packages only; sign it with `gpg --detach-sign`, and upload both."
-            )
         return {}
     trusted = [Cert.from_bytes(armored.encode()) for armored in repository.trusted_keys.values()]
     return {verification.check(path, signature, trusted, now): signature}

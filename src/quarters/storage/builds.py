@@ -43,6 +43,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     sha256: str
     version: str
+    signature: bytes | None = None
 
 
 class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +206,12 @@ def _artifacts(connection: Connection, build: int, attempt: int) -> tuple[Artifa
         .order_by(artifacts.c.file_name)
     )
     return tuple(
-        Artifact(file_name=row.file_name, size=row.size, sha256=row.sha256, version=row.version)
+        Artifact(
+            file_name=row.file_name,
+            size=row.size,
+            sha256=row.sha256,
+            version=row.version,
+            signature=row.signature,
+        )
         for row in connection.execute(query)
     )

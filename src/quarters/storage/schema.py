@@ -105,6 +105,7 @@ sources = Table(
     Column("branch", Text, nullable=False, server_default=""),
     Column("path", Text, nullable=False, server_default=""),
     Column("packages", Json, nullable=False, server_default="[]"),  # names that its kind asks for
+    Column("dependencies", Boolean, nullable=False, server_default=text("false")),
     Column("automatic", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("max_running", Integer, nullable=False, server_default="0"),  # of its builds at once, 0: no limit
@@ -380,6 +381,7 @@ artifacts = Table(
     Column("size", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("version", Text, nullable=False),
+    Column("signature", LargeBinary),  # its builder's, detached
 )
 
 packages = Table(

@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -207,11 +207,20 @@ def whole(connection: Connection, build: int, attempt: int) -> dict[str, Content
     return {row.file_name: Content(row.size, row.sha256) for row in connection.execute(query)}
 
 
-def settle(connection: Connection, build: int, attempt: int, names: Collection[str], version: str) -> None:
-    """The attempt made these artifacts, which bear `version`; others that were sent do not count."""
+def settle(
+    connection: Connection, build: int, attempt: int, signatures: Mapping[str, bytes], version: str
+) -> None:
+    """The attempt made the artifacts of these names, which bear `version`; others that were sent do not count.
+
+    Each comes with its builder's signature, which is empty where there is none.
+    """
     of_attempt = (artifacts.c.build == build, artifacts.c.attempt == attempt)
-    connection.execute(delete(artifacts).where(*of_attempt, artifacts.c.file_name.not_in(sorted(names))))
+    connection.execute(delete(artifacts).where(*of_attempt, artifacts.c.file_name.not_in(sorted(signatures))))
     connection.execute(update(artifacts).where(*of_attempt).values(version=version))
+    for name, signature in signatures.items():
+        if signature:
+            named = update(artifacts).where(*of_attempt, artifacts.c.file_name == name)
+            connection.execute(named.values(signature=signature))
 
 
 def _open(path: Path, size: int, offset: int) -> FileIO:

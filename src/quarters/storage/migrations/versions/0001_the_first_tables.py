@@ -316,6 +316,7 @@ def upgrade() -> None:
         sa.Column("branch", sa.Text(), server_default="", nullable=False),
         sa.Column("path", sa.Text(), server_default="", nullable=False),
         sa.Column("packages", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("dependencies", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("automatic", sa.Boolean(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("max_running", sa.Integer(), server_default="0", nullable=False),
@@ -351,6 +352,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(["build"], ["builds.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("build", "attempt", "file_name"),
     )
