@@ -74,13 +74,14 @@ class Rsync:
         await self._send([STATE])
 
     async def remove(self, names: Collection[str]) -> None:
-        """Name files to rsync that are not here, and the folders of indexes behind them."""
-        folders = {str(parent) for name in names for parent in Path(name).parents} - {".", INDEXES}
-        below = sorted((it for it in folders if it.startswith(f"{INDEXES}/")), reverse=True)
+        """Name files, and indexes as whole folders, that are not here to rsync."""
+        indexes = {"/".join(name.split("/")[:2]) for name in names if name.startswith(f"{INDEXES}/")}
+        missing = sorted(indexes | {name for name in names if not name.startswith(f"{INDEXES}/")})
         with TemporaryDirectory(prefix="quarters-export-") as nothing:
-            options = ("-r", "--delete-missing-args", "--from0", "--files-from=-")
-            given = [*sorted(names), *below]
-            done = await _rsync(*options, f"{nothing}/", f"{self._location}/", given=given)
+            for parent in {Path(name).parent for name in missing}:  # rsync wants these
+                Path(nothing, parent).mkdir(parents=True, exist_ok=True)
+            options = ("-r", "--force", "--delete-missing-args", "--from0", "--files-from=-")
+            done = await _rsync(*options, f"{nothing}/", f"{self._location}/", given=missing)
             done.check(self._location)
 
     async def _send(self, names: Collection[str]) -> None:
