@@ -19,6 +19,7 @@ from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.leases import Leases
 from quarters.scheduler.requests import Requests
+from quarters.scheduler.schedules import Schedules
 from quarters.scheduler.settings import LogsSettings, SchedulerSettings
 from quarters.scheduler.upstreams import Upstreams
 from quarters.server import run
@@ -100,6 +101,7 @@ def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettin
         public=press.public,
         sources=SourceSync(database, wakeups, SourcesSettings(), press.folder / "sources", FORMATS, clock),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
+        schedules=Schedules(database, wakeups, upstreams, FORMATS, scheduling, clock),
         builds=Builds(database, wakeups, logs, scheduling, clock),
         build_history=BuildHistory(database, wakeups, logs, LogsSettings(), clock),
         builders=Builders(database, wakeups, scheduling, clock),

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -10,8 +10,12 @@ from quarters.cli import output
 from quarters.cli.connection import connect, everything
 from quarters.cli.output import Json, Yes
 from quarters.model.errors import Invalid
+from quarters.model.schedule import ScheduleEntry
 from quarters.model.source import Source
-from quarters.protocol.resources import NewSource, SourceChange
+from quarters.protocol.resources import NewSchedule, NewSource, SourceChange
+
+if TYPE_CHECKING:
+    from quarters.protocol.client import Client
 
 app = App(name="source")
 
@@ -81,6 +85,24 @@ async def add(
     if made.automatic:
         output.say("What is outdated will be built; see `quarters builds watch`.")
     return None
+
+
+Timezone = Annotated[str, Parameter(help="Whose clock counts, such as Europe/Brussels.")]
+_OFF = "off"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """When a source is looked at and built by the clock."""
+
+    schedule: Annotated[
+        str | None,
+        Parameter(
+            help="When to sync it and build what is outdated or has a pkgver(): '0 3', @daily; `off` ends it."
+        ),
+    ] = None
+    timezone: Timezone = "UTC"
 
 
 @app.command(name="list")
@@ -156,13 +178,76 @@ class Edits:
 
 
 @app.command
-async def edit(name: str, /, *, edits: Edits | None = None, json: Json = False) -> None:
+async def edit(
+    name: str, /, *, edits: Edits | None = None, clock: Clock | None = None, json: Json = False
+) -> None:
     """Change a source."""
-    if edits is None or edits == Edits():
+    changes = edits or Edits()
+    if changes == Edits() and (clock is None or clock.schedule is None):
         raise Invalid("Say what to change; `quarters source edit --help` lists what can be.")
     async with connect() as client:
-        it = await client.sources.change(name, SourceChange(**asdict(edits)))
+        if clock is not None and clock.schedule is not None:
+            await _set(client, name, "", clock.schedule, clock.timezone)
+        it = await (
+            client.sources.show(name)
+            if changes == Edits()
+            else client.sources.change(name, SourceChange(**asdict(changes)))
+        )
     return output.show(it) if json else output.facts(_facts(it))
+
+
+@app.command
+async def schedule(
+    name: str,
+    pkgbase: Annotated[str, Parameter(help="The package base of one of its recipes.")],
+    expression: Annotated[str, Parameter(help="When to build it; `off` lets it follow its source again.")],
+    /,
+    *,
+    timezone: Timezone = "UTC",
+    json: Json = False,
+) -> None:
+    """Build one recipe by the clock, and not whenever it changes; `quarters schedule` shows when that would be."""
+    async with connect() as client:
+        entry = await _set(client, name, pkgbase, expression, timezone)
+    if json:
+        return output.show(entry)
+    if entry is None:
+        return output.say(f"{pkgbase} follows {name} again.")
+    return output.say(f"{pkgbase} is built next on {entry.next_at:%Y-%m-%d at %H:%M} UTC.")
+
+
+@app.command
+async def schedules(*, json: Json = False) -> None:
+    """List what is built by the clock, and when."""
+    async with connect() as client:
+        found = await everything(lambda cursor: client.schedules.list(cursor=cursor))
+    if json:
+        return output.show(found)
+    return output.table(
+        ("SOURCE", "PKGBASE", "SCHEDULE", "TIME ZONE", "NEXT", "LAST"),
+        (
+            (
+                it.source,
+                it.pkgbase or "all others",
+                it.expression,
+                it.timezone,
+                it.next_at,
+                output.ago(it.fired_at),
+            )
+            for it in found
+        ),
+        empty="Nothing is built by the clock; see `quarters source edit --schedule`.",
+    )
+
+
+async def _set(
+    client: "Client", source: str, pkgbase: str, expression: str, timezone: str
+) -> ScheduleEntry | None:
+    if expression == _OFF:
+        await client.schedules.delete(source, pkgbase)
+        return None
+    new = NewSchedule(source=source, pkgbase=pkgbase, expression=expression, timezone=timezone)
+    return await client.schedules.put(new)
 
 
 @app.command

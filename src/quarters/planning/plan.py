@@ -103,7 +103,7 @@ def plan(wanted: Sequence[Wanted], catalog: Catalog, format: Format) -> Plan:
 
 
 # When one recipe is wanted for several reasons: a person's wish says most, then a rebuild, then what was found.
-_RANK = {Cause.REQUESTED: 0, Cause.REBUILD: 1}
+_RANK = {Cause.REQUESTED: 0, Cause.REBUILD: 1, Cause.SCHEDULE: 2}
 
 
 def _select(wanted: Sequence[Wanted], catalog: Catalog, format: Format) -> _Selection:
@@ -122,7 +122,7 @@ def _select(wanted: Sequence[Wanted], catalog: Catalog, format: Format) -> _Sele
         if not catalog.builds_here(catalog.recipes[pkgbase].recipe):
             if cause is Cause.REQUESTED:
                 selection.problems.append(problems.wrong_arch(pkgbase, catalog))
-        elif now.cause is None and not force:
+        elif now.cause is None and not force and not _tells_by_building(cause, pkgbase, catalog):
             version = published_version(pkgbase, catalog, format) or ""
             selection.current.append(
                 Current(pkgbase=pkgbase, version=version, message=f"{pkgbase} {now.detail}.")
@@ -131,6 +131,11 @@ def _select(wanted: Sequence[Wanted], catalog: Catalog, format: Format) -> _Sele
             cause = cause if cause in _RANK else now.cause or cause
             selection.roots[pkgbase] = Wanted(pkgbase, cause, force, bump)
     return selection
+
+
+def _tells_by_building(cause: Cause, pkgbase: str, catalog: Catalog) -> bool:
+    """Whether only a build can tell if there is something new, and the clock asks for that."""
+    return cause is Cause.SCHEDULE and catalog.recipes[pkgbase].recipe.dynamic_version
 
 
 def _bearers(name: str, catalog: Catalog) -> tuple[str, ...]:
@@ -215,8 +220,9 @@ def _reason(
 ) -> _Reason:
     """Why `pkgbase` is in the plan, and the bump that its files need to differ from those published."""
     now = standing(pkgbase, catalog, format)
-    bump = raised(pkgbase, catalog, format) if now.cause is None else now.bump
     ask = resolution.joined[pkgbase]
+    clocked = ask is None and selection.roots[pkgbase].cause is Cause.SCHEDULE
+    bump = raised(pkgbase, catalog, format) if now.cause is None and not clocked else now.bump
     if ask is not None:
         needed = str(ask.need.dependency)
         detail = f"{ask.pkgbase} needs {needed} ({ask.need.kind}); {now.detail}"
@@ -226,7 +232,7 @@ def _reason(
     wanted = selection.roots[pkgbase]
     if not wanted.bump and now.cause in (None, Cause.REBUILD):
         bump = 0
-    words = {Cause.REQUESTED: "requested; "}
+    words = {Cause.REQUESTED: "requested; ", Cause.SCHEDULE: "scheduled; "}
     if wanted.cause is Cause.REBUILD and now.cause is not Cause.REBUILD:
         words[Cause.REBUILD] = "to be built again; "
     detail = f"{words.get(wanted.cause, '')}{now.detail}"

@@ -128,6 +128,19 @@ class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     enabled: bool | None = None
 
 
+class NewSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A schedule to set: `pkgbase` names one recipe of the source, "" means all that have none of their own.
+
+    `expression` has cron's five fields, Vieter's two to four, or is `@daily` and its like; `timezone` is a name of the tz
+    database.
+    """
+
+    source: str
+    pkgbase: str = ""
+    expression: Annotated[str, Meta(max_length=200)]
+    timezone: Annotated[str, Meta(max_length=64)] = "UTC"
+
+
 class RecipeView(SourcedRecipe, frozen=True, kw_only=True):
     """A recipe with what is published of it."""
 

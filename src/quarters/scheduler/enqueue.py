@@ -1,6 +1,6 @@
 """Turns a plan into builds, in one transaction: joins what is queued, replaces what is outdated, links what needs what."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -58,7 +58,7 @@ def enqueue(
         connection, plan.repository, plan.arch, {build.pkgbase for build in plan.builds}
     )
     broken = {pkgbase: one for pkgbase, one in ended.items() if one.state in BROKEN}
-    joined, held, fresh = _sorted_out(plan, there, ended, order)
+    joined, held, fresh = _sorted_out(plan, recipes, there, ended, order)
     builds.supersede(connection, [there[one.pkgbase].id for one in fresh if one.pkgbase in there], now)
     rows = [_row(build, plan, recipes[build.pkgbase], order, now) for build in fresh]
     created = dict(
@@ -81,7 +81,11 @@ def enqueue(
 
 
 def _sorted_out(
-    plan: Plan, there: dict[str, Earlier], ended: dict[str, Earlier], order: Order
+    plan: Plan,
+    recipes: Mapping[str, SourcedRecipe],
+    there: dict[str, Earlier],
+    ended: dict[str, Earlier],
+    order: Order,
 ) -> tuple[dict[str, int], dict[str, int], list[PlannedBuild]]:
     """What to join, what to leave alone, and what to build; prerequisites come before what needs them."""
     joined: dict[str, int] = {}
@@ -93,7 +97,13 @@ def _sorted_out(
             joined[build.pkgbase] = queued.id
         elif queued is None and last is not None and _is_staged(build, last):
             held[build.pkgbase] = last.id
-        elif order.automatic and queued is None and last is not None and _is_held(build, last, fresh):
+        elif (
+            order.automatic
+            and queued is None
+            and last is not None
+            and not _may_differ(build, recipes[build.pkgbase])
+            and _is_held(build, last, fresh)
+        ):
             held[build.pkgbase] = last.id
         else:
             fresh[build.pkgbase] = build
@@ -127,6 +137,12 @@ def _regroup(
                 if order.rebuild not in (None, theirs):
                     rebuilds.join(connection, [known[pkgbase].id], order.rebuild)
     rebuilds.spread(connection, plan.repository)
+
+
+def _may_differ(build: PlannedBuild, sourced: SourcedRecipe) -> bool:
+    """Whether the clock asks for a recipe whose sources move on without it: what failed may work by now."""
+    recipe = sourced.recipe
+    return build.cause is Cause.SCHEDULE and recipe is not None and recipe.dynamic_version
 
 
 def _is_held(build: PlannedBuild, last: Earlier, fresh: Container[str]) -> bool:

@@ -10,9 +10,10 @@ from quarters.model.recipe import SourcedRecipe
 from quarters.planning.catalog import Catalog
 from quarters.planning.outdated import Wanted
 from quarters.planning.plan import Plan, plan
+from quarters.planning.problems import ProblemKind
 from quarters.scheduler import catalogs
 from quarters.scheduler.catalogs import PLAIN, View
-from quarters.storage import repositories, requests
+from quarters.storage import repositories, requests, upstreams
 from quarters.storage.database import Database
 from quarters.storage.requests import Basis
 
@@ -75,3 +76,20 @@ async def carry_out(database: Database, make: Callable[[Connection], Proposal], 
             return done[0]
     # Something is published all the time: then everybody else waits for once.
     return await database.write(lambda connection: deed(connection, make(connection)))
+
+
+def sentences(connection: Connection, proposal: Proposal) -> tuple[str, ...]:
+    """What cannot be planned, in sentences; an upstream that cannot be read may well be the cause."""
+    plans = [part.plan for part in proposal.parts]
+    fits = {one.pkgbase for plan in plans for one in plan.builds}
+    fits.update(one.pkgbase for plan in plans for one in plan.current)
+    found = [
+        problem
+        for plan in plans
+        for problem in plan.problems
+        if problem.kind is not ProblemKind.WRONG_ARCH or problem.name not in fits
+    ]
+    sentences = dict.fromkeys(problem.message for problem in found)
+    if any(problem.kind is ProblemKind.UNRESOLVABLE for problem in found):
+        sentences |= dict.fromkeys(upstreams.problems(connection, proposal.repository))
+    return tuple(sentences)

@@ -1,7 +1,7 @@
 """Requests for builds: planned, queued, and planned again by themselves when recipes or packages change."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -18,10 +18,10 @@ from quarters.planning.plan import Plan
 from quarters.planning.problems import ProblemKind
 from quarters.protocol.resources import BuildRequest, PlanRequest, Requested
 from quarters.scheduler.enqueue import Order, enqueue
-from quarters.scheduler.proposals import Proposal, carry_out, propose
+from quarters.scheduler.proposals import Proposal, carry_out, propose, sentences
 from quarters.scheduler.settings import SchedulerSettings
 from quarters.scheduler.upstreams import Upstreams
-from quarters.storage import repositories, requests, sources, upstreams
+from quarters.storage import repositories, requests, schedules, sources, wishes
 from quarters.storage.database import Database
 from quarters.storage.sources import Generation
 from quarters.storage.wakeups import Topic, Wakeups
@@ -95,7 +95,7 @@ class Requests:
         await self._upstreams.ensure(repository)
 
         def make(connection: Connection) -> Proposal:
-            wish = _outdated_of(generation.source.name)
+            wish = _outdated_of(generation.source.name, schedules.own(connection, generation.source.name))
             return propose(connection, repository.name, repository.arches, wish, self._formats)
 
         deed = partial(_queue_outdated, generation=generation, now=self._now())
@@ -171,9 +171,12 @@ def _everything(force: bool) -> Callable[[Catalog, Format], list[Wanted]]:
     return outdated
 
 
-def _outdated_of(source: str) -> Callable[[Catalog, Format], list[Wanted]]:
+def _outdated_of(source: str, others: Collection[str]) -> Callable[[Catalog, Format], list[Wanted]]:
+    """What is outdated of the recipes of `source` without `others`, which wait for the clock."""
+
     def wish(catalog: Catalog, format: Format) -> list[Wanted]:
-        return [one for one in outdated(catalog, format) if catalog.recipes[one.name].source == source]
+        mine = (one for one in outdated(catalog, format) if catalog.recipes[one.name].source == source)
+        return [one for one in mine if one.name not in others]
 
     return wish
 
@@ -187,7 +190,7 @@ def _queue(
     number = requests.add(connection, proposal.repository, arch, requester, request.packages, now)
     order = Order(request=number, requester=requester, priority=request.priority)
     done = [enqueue(connection, plan, recipes, order, now) for plan, recipes in proposal.parts]
-    problems = _problems(connection, proposal)
+    problems = sentences(connection, proposal)
     requests.set_problems(connection, number, problems, now)
     current = [one.pkgbase for plan, _ in proposal.parts for one in plan.current]
     return Requested(
@@ -213,7 +216,7 @@ def _queue_outdated(
     if earlier is not None and not new:
         requests.forget(connection, number)
         number = earlier.id
-    requests.set_problems(connection, number, _problems(connection, proposal), now)
+    requests.set_problems(connection, number, sentences(connection, proposal), now)
     sources.planned(connection, name, generation.number)
     return new
 
@@ -226,20 +229,3 @@ def _refuse_unknown(proposal: Proposal) -> None:
     unreadable = dict.fromkeys(one.message for one in found if one.kind is ProblemKind.UNREADABLE)
     if unreadable:
         raise Invalid(" ".join(unreadable))
-
-
-def _problems(connection: Connection, proposal: Proposal) -> tuple[str, ...]:
-    """What cannot be planned, in sentences; an upstream that cannot be read may well be the cause."""
-    plans = [part.plan for part in proposal.parts]
-    fits = {one.pkgbase for plan in plans for one in plan.builds}
-    fits.update(one.pkgbase for plan in plans for one in plan.current)
-    found = [
-        problem
-        for plan in plans
-        for problem in plan.problems
-        if problem.kind is not ProblemKind.WRONG_ARCH or problem.name not in fits
-    ]
-    sentences = dict.fromkeys(problem.message for problem in found)
-    if any(problem.kind is ProblemKind.UNRESOLVABLE for problem in found):
-        sentences |= dict.fromkeys(upstreams.problems(connection, proposal.repository))
-    return tuple(sentences)

@@ -21,6 +21,7 @@ from quarters.scheduler.builds import Builds
 from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.leases import Leases
 from quarters.scheduler.requests import Requests
+from quarters.scheduler.schedules import Schedules
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
 from quarters.sources.sync import SourceSync
@@ -53,6 +54,7 @@ class Services:
     public: PublicTree
     sources: SourceSync
     requests: Requests
+    schedules: Schedules
     builds: Builds
     build_history: BuildHistory
     builders: Builders

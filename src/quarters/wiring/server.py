@@ -33,6 +33,7 @@ from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.leases import Leases
 from quarters.scheduler.requests import Requests
+from quarters.scheduler.schedules import Schedules
 from quarters.scheduler.upstreams import Upstreams
 from quarters.server.app import create_app
 from quarters.server.run import listen, local_url, serve
@@ -130,6 +131,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         public=public,
         sources=sources,
         requests=requests,
+        schedules=Schedules(database, wakeups, upstreams, formats, config.scheduler, _now),
         builds=Builds(database, wakeups, logs, config.scheduler, _now),
         build_history=BuildHistory(database, wakeups, logs, config.logs, _now),
         builders=Builders(database, wakeups, config.scheduler, _now),
@@ -140,6 +142,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
     loops = {
         "sources": sources.run,
         "requests": requests.run,
+        "schedules": services.schedules.run,
         "leases": leases.run,
         "publishing": deliveries.run,
         "staging": staging.run,

@@ -11,6 +11,7 @@ from quarters.protocol.client.imports import Imports
 from quarters.protocol.client.keys import Keys
 from quarters.protocol.client.recipes import Recipes
 from quarters.protocol.client.repositories import Repositories
+from quarters.protocol.client.schedules import Schedules
 from quarters.protocol.client.snapshots import Snapshots
 from quarters.protocol.client.served import Served
 from quarters.protocol.client.sources import Sources
@@ -30,6 +31,7 @@ class Client:
         self.snapshots = Snapshots(self._transport)
         self.checks = Checks(self._transport)
         self.served = Served(self._transport)
+        self.schedules = Schedules(self._transport)
         self.sources = Sources(self._transport)
         self.recipes = Recipes(self._transport)
         self.builds = Builds(self._transport)
