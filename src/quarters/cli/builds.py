@@ -12,11 +12,12 @@ from quarters.cli.connection import connect, everything
 from quarters.cli.output import DryRun, Json, Yes
 from quarters.model.build import Build, Reason, State
 from quarters.model.errors import Invalid
-from quarters.protocol.resources import BuildFilter, BuildView
+from quarters.protocol.resources import BuildFilter, BuildView, Cancellation, Cancelled, Retried, Retry
 
 app = App(name="builds")
 
 Number = Annotated[int, Parameter(help="Its number.")]
+OfRequest = Annotated[int | None, Parameter(help="Number of a request, all of whose builds are meant.")]
 
 
 @Parameter(name="*")
@@ -33,6 +34,8 @@ class Which:
         Parameter(help="Not older than an age such as 30m, 12h or 7d, or than a time as RFC 3339 has it."),
     ] = None
 
+    request: OfRequest = None
+
     def filter(self) -> BuildFilter:
         """As the API takes it."""
         return BuildFilter(
@@ -41,7 +44,22 @@ class Which:
             pkgbase=self.pkgbase,
             reason=self.reason,
             since=_moment(self.since),
+            request=self.request,
         )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """Which builds to try again: those that match everything given."""
+
+    reason: Annotated[Reason | None, Parameter(help="Why they failed.")] = None
+    repo: output.Repo = None
+    request: OfRequest = None
+
+    def selection(self) -> Retry:
+        """As the API takes it."""
+        return Retry(reason=self.reason, repository=self.repo, request=self.request)
 
 
 @app.command(name="list")
@@ -71,6 +89,7 @@ async def list_(
             "BUILDER?",
             ">TIME",
             "CREATED",
+            "WHY?",
         ),
         map(_row, found),
         empty="There is no such build." if which != BuildFilter() else "Nothing was built yet.",
@@ -96,23 +115,29 @@ async def why(build: Number, /, *, json: Json = False) -> None:
 
 
 @app.command
-async def cancel(*builds: Number, yes: Yes = False, json: Json = False) -> None:
-    """Cancel builds that are not over; what needs them is blocked."""
-    if not builds:
-        raise Invalid("Name at least one build by its number.")
-    if not output.confirmed(f"Cancel {', '.join(map(str, builds))}?", yes=yes):
+async def cancel(*builds: Number, request: OfRequest = None, yes: Yes = False, json: Json = False) -> None:
+    """Cancel builds that are not over, or all that a request wants and no other one does; what needs them is blocked."""
+    if bool(builds) == (request is not None):
+        raise Invalid("Name either builds by their numbers or, with --request, a request.")
+    what = f"request {request}" if request is not None else ", ".join(map(str, builds))
+    if not output.confirmed(f"Cancel {what}?", yes=yes):
         return None
     async with connect() as client:
+        if request is not None:
+            return _cancelled(await client.builds.cancel_all(Cancellation(request=request)), json=json)
         found = [await client.builds.cancel(build) for build in builds]
     return output.show(found) if json else _each(found)
 
 
 @app.command
-async def retry(*builds: Number, json: Json = False) -> None:
-    """Queue builds that failed, timed out or were cancelled once more."""
-    if not builds:
-        raise Invalid("Name at least one build by its number.")
+async def retry(*builds: Number, only: Broken | None = None, json: Json = False) -> None:
+    """Queue builds that failed, timed out or were cancelled once more, or all of them that match what is given."""
+    which = (only or Broken()).selection()
+    if bool(builds) == (which != Retry()):
+        raise Invalid("Name either builds by their numbers or which ones with --reason, --repo or --request.")
     async with connect() as client:
+        if not builds:
+            return _retried(await client.builds.retry_all(which), json=json)
         found = [await client.builds.retry(build) for build in builds]
     return output.show(found) if json else _each(found)
 
@@ -157,6 +182,29 @@ async def watch(
     return 0
 
 
+def _cancelled(done: Cancelled, *, json: bool) -> None:
+    if json:
+        return output.show(done)
+    output.say(f"{_counted(done.builds)} cancelled.")
+    if done.kept:
+        return output.say(f"{_counted(done.kept)} wanted by other requests too, and left alone.")
+    return None
+
+
+def _retried(done: Retried, *, json: bool) -> None:
+    if json:
+        return output.show(done)
+    output.say(f"{_counted(done.builds)} tried again.")
+    if done.overtaken:
+        later = "a later build of the same recipe is there"
+        return output.say(f"{_counted(done.overtaken)} left alone: {later}.")
+    return None
+
+
+def _counted(builds: tuple[int, ...]) -> str:
+    return f"{len(builds)} {'build is' if len(builds) == 1 else 'builds are'}"
+
+
 def _row(it: Build) -> tuple[object, ...]:
     running = it.state is State.RUNNING
     return (
@@ -170,6 +218,7 @@ def _row(it: Build) -> tuple[object, ...]:
         it.builder,
         _took(it),
         output.ago(it.created_at),
+        it.cause.replace("_", " "),
     )
 
 
@@ -186,7 +235,9 @@ def _tell(it: BuildView) -> None:
             ("State", Text.assemble(output.state(it.state), f"  {it.why}")),
             ("Repository", f"{it.repository}, {it.arch}"),
             ("Source", it.source),
-            ("Asked for by", f"{it.requester} ({it.cause.replace('_', ' ')})"),
+            ("Asked for by", f"{it.requester} (request {it.request_id})"),
+            ("Because", it.grounds.detail or it.cause.replace("_", " ")),
+            ("Wanted by", [f"{wish.requester} (request {wish.request})" for wish in it.wishes[1:]]),
             ("Packager", it.packager),
             ("Created", output.ago(it.created_at)),
             ("Attempt", it.attempt or None),

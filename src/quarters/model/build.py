@@ -131,6 +131,8 @@ class Cause(StrEnum):
     RECIPE_CHANGED = "recipe_changed"
     DEPENDENCY = "dependency"
     REBUILD = "rebuild"
+    SCHEDULE = "schedule"
+    RETRY = "retry"
 
 
 class Bump(StrEnum):

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from quarters.model.build import Build, Bump, Reason, State, StepRecord
 from quarters.model.builder import Builder
@@ -179,6 +180,44 @@ class BuildFilter(msgspec.Struct, frozen=True, kw_only=True):
     arch: str | None = None
     requester: str | None = None
     builder: str | None = None
+    request: int | None = None
+
+
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which builds to cancel: those that a request wants and no other one does."""
+
+    request: Annotated[int, Meta(ge=1, lt=2**63)]
+
+
+class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
+    """The builds that were cancelled, and those that go on because another request wants them too."""
+
+    builds: tuple[int, ...]
+    kept: tuple[int, ...] = ()
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which builds to try again: those that failed, timed out or were cancelled, and match all that is given."""
+
+    reason: Reason | None = None
+    repository: str | None = None
+    request: Annotated[int, Meta(ge=1, lt=2**63)] | None = None
+
+
+class Retried(msgspec.Struct, frozen=True, kw_only=True):
+    """The builds that are tried again, and those that are not because a later build of the same recipe is there."""
+
+    builds: tuple[int, ...]
+    overtaken: tuple[int, ...] = ()
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that wants a build, or wanted it before it was `withdrawn`."""
+
+    request: int
+    requester: str
+    created_at: datetime
+    withdrawn: bool = False
 
 
 class Requested(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,6 +246,8 @@ class BuildView(Build, frozen=True, kw_only=True):
     why: str = ""
     steps: tuple[StepRecord, ...] = ()
     needs: tuple[Prerequisite, ...] = ()
+    wishes: tuple[Wish, ...] = ()
+    """The requests that want it: the one that it was made for, and those that joined it."""
 
 
 class BuilderView(Builder, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Builds for people: list, explain, cancel, try again, read the log."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -10,11 +10,21 @@ from sqlalchemy import Connection
 from quarters.model.build import Build
 from quarters.model.errors import Invalid
 from quarters.planning.why import why_not_running
-from quarters.protocol.resources import BuildFilter, BuildView, Page, Prerequisite
+from quarters.protocol.resources import (
+    BuildFilter,
+    BuildView,
+    Cancellation,
+    Cancelled,
+    Page,
+    Prerequisite,
+    Retried,
+    Retry,
+    Wish,
+)
 from quarters.scheduler.circumstances import circumstances
 from quarters.scheduler.selection import Rules
 from quarters.scheduler.settings import SchedulerSettings
-from quarters.storage import builds, leases, needs
+from quarters.storage import builds, leases, needs, wishes
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
 from quarters.storage.wakeups import Topic, Wakeups
@@ -46,10 +56,10 @@ class Builds:
         matching = {
             name: value
             for name, value in msgspec.structs.asdict(which).items()
-            if value is not None and name != "since"
+            if value is not None and name not in ("since", "request")
         }
         found = await self._database.read(
-            builds.listed, matching, since=which.since, before=before, limit=limit + 1
+            builds.listed, matching, request=which.request, since=which.since, before=before, limit=limit + 1
         )
         return Page(tuple(found[:limit]), str(found[limit - 1].id) if len(found) > limit else None)
 
@@ -67,13 +77,42 @@ class Builds:
         await self._database.write(builds.retry, build, self._now(), who)
         return await self._changed(build)
 
+    async def cancel_all(self, which: Cancellation, who: str) -> Cancelled:
+        """Let a request want nothing more, and end what nobody else wants; NotFound if there is no such request."""
+        done = await self._database.write(self._withdraw, which.request, f"Cancelled by {who}.")
+        self._tell(done.builds)
+        return done
+
+    async def retry_all(self, which: Retry, who: str) -> Retried:
+        """Queue everything once more that ended badly and matches; all of it or, should that fail, nothing."""
+        if which == Retry():
+            raise Invalid("Say what to try again: by reason, by repository or by request.")
+        done = await self._database.write(self._revive, which, who)
+        self._tell(done.builds)
+        return done
+
     async def log(self, build: int, attempt: int, offset: int, limit: int) -> bytes:
         """At most `limit` bytes of the log of an attempt from `offset` on; empty at its end."""
         return await asyncio.to_thread(self._logs.read, build, attempt, offset, limit)
 
     async def _changed(self, build: int) -> BuildView:
-        self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS, Topic.log(build))
+        self._tell((build,))
         return await self.show(build)
+
+    def _tell(self, changed: Iterable[int]) -> None:
+        logs = (Topic.log(build) for build in changed)
+        self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS, *logs)
+
+    def _withdraw(self, connection: Connection, request: int, message: str) -> Cancelled:
+        unwanted, kept = wishes.withdraw(connection, request)
+        builds.cancel_all(connection, unwanted, self._now(), message)
+        return Cancelled(builds=tuple(unwanted), kept=tuple(kept))
+
+    def _revive(self, connection: Connection, which: Retry, who: str) -> Retried:
+        latest, overtaken = builds.broken(connection, **msgspec.structs.asdict(which))
+        for build in latest:
+            builds.retry(connection, build, self._now(), who)
+        return Retried(builds=tuple(latest), overtaken=tuple(overtaken))
 
     def _view(self, connection: Connection, number: int) -> BuildView:
         build = builds.get(connection, number)
@@ -85,4 +124,5 @@ class Builds:
             why=why_not_running(build, around),
             steps=leases.steps_of(connection, number, build.attempt),
             needs=tuple(Prerequisite(**one._asdict()) for one in prerequisites),
+            wishes=tuple(Wish(**msgspec.structs.asdict(one)) for one in wishes.of(connection, number)),
         )

@@ -13,7 +13,7 @@ from quarters.planning.cycles import knots
 from quarters.planning.order import remaining_path
 from quarters.planning.plan import Plan, PlannedBuild
 from quarters.planning.resolve import Edge as Need
-from quarters.storage import builds, needs, rebuilds, requests, usage
+from quarters.storage import builds, needs, rebuilds, requests, usage, wishes
 from quarters.storage.needs import Edge
 from quarters.storage.requests import Earlier
 
@@ -72,6 +72,8 @@ def enqueue(
         if pkgbase in found
     }
     needs.move_needs(connection, moves)
+    wishes.add(connection, order.request, {*created.values(), *joined.values()})
+    wishes.move(connection, {there[it].id: number for it, number in created.items() if it in there})
     _link(connection, plan, created, joined, held)
     untangled = _untangle(connection, plan, created | joined | held)
     _regroup(connection, plan, created, joined, order, (there, ended))

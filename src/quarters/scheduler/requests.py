@@ -214,6 +214,7 @@ def _queue_outdated(
     done = [enqueue(connection, plan, recipes, order, now) for plan, recipes in proposal.parts]
     new = any(one.created for one in done)
     if earlier is not None and not new:
+        wishes.pass_on(connection, number, earlier.id)
         requests.forget(connection, number)
         number = earlier.id
     requests.set_problems(connection, number, sentences(connection, proposal), now)

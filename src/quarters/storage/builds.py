@@ -5,20 +5,22 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, exists, select, update
 
-from quarters.model.build import OPEN, Build, Event, Reason, State
+from quarters.model.build import OPEN, Build, Cause, Event, Reason, State
 from quarters.model.errors import Conflict, NotFound
 from quarters.model.recipe import Recipe
-from quarters.storage import needs
+from quarters.storage import needs, wishes
 from quarters.storage.schema import artifacts, attempts, builds
 from quarters.storage.transitions import state_of, transition, transition_all
 
 __all__ = [
     "Artifact",
     "Uploaded",
+    "broken",
     "build_of",
     "cancel",
+    "cancel_all",
     "fail",
     "get",
     "listed",
@@ -33,6 +35,8 @@ __all__ = [
     "transition",
 ]
 
+_RETRIED = sorted({State.FAILED, State.TIMED_OUT, State.CANCELLED})
+"""States that a retry leads out of."""
 _FIELDS = msgspec.structs.fields(Build)
 
 
@@ -84,6 +88,7 @@ def listed(
     connection: Connection,
     matching: Mapping[str, str],
     *,
+    request: int | None = None,
     since: datetime | None = None,
     before: int | None = None,
     limit: int = 100,
@@ -92,6 +97,8 @@ def listed(
     conditions: list[ColumnElement[bool]] = [builds.c[name] == value for name, value in matching.items()]
     if since is not None:
         conditions.append(builds.c.created_at >= since)
+    if request is not None:
+        conditions.append(builds.c.id.in_(wishes.wanted_by(request)))
     if before is not None:
         conditions.append(builds.c.id < before)
     query = select(builds).where(*conditions).order_by(builds.c.id.desc()).limit(limit)
@@ -154,15 +161,54 @@ def cancel(connection: Connection, build: int, now: datetime, message: str) -> N
     needs.block_dependents(connection, build, now)
 
 
+def cancel_all(connection: Connection, ids: Collection[int], now: datetime, message: str) -> None:
+    """A person wants these builds no more; those that are over stay as they are, what needs the others is blocked."""
+    unfinished = [build for state in OPEN for build in needs.in_state(connection, ids, state)]
+    _end_all(connection, unfinished, Event.CANCEL, now, message)
+    for build in unfinished:
+        needs.block_dependents(connection, build, now)
+
+
 def supersede(connection: Connection, ids: Collection[int], now: datetime) -> None:
     """Newer recipes take the place of these builds; the caller moves their dependents to the new ones."""
-    message = "A build of a newer recipe took its place."
+    _end_all(connection, ids, Event.SUPERSEDE, now, "A build of a newer recipe took its place.")
+
+
+def _end_all(connection: Connection, ids: Collection[int], event: Event, now: datetime, message: str) -> None:
     for state in OPEN:
         mine = needs.in_state(connection, ids, state)
-        transition_all(connection, mine, state, Event.SUPERSEDE, now, message=message, **_ended(now))
+        transition_all(connection, mine, state, event, now, message=message, **_ended(now))
         if state is State.RUNNING:
             for build in mine:
                 _end_attempt(connection, build, now, "cancelled")
+
+
+def broken(
+    connection: Connection,
+    *,
+    reason: Reason | None = None,
+    repository: str | None = None,
+    request: int | None = None,
+) -> tuple[list[int], list[int]]:
+    """Builds that failed, timed out or were cancelled: the latest of their recipes, and those that have a later one.
+
+    Of what is given, all has to hold; `request` is one that wants or wanted the build.
+    """
+    later = builds.alias("later")
+    overtaken = exists().where(
+        later.c.repository == builds.c.repository,
+        later.c.pkgbase == builds.c.pkgbase,
+        later.c.arch == builds.c.arch,
+        later.c.id > builds.c.id,
+    )
+    query = select(builds.c.id, overtaken.label("overtaken")).where(builds.c.state.in_(_RETRIED))
+    for column, value in ((builds.c.reason, reason), (builds.c.repository, repository)):
+        if value is not None:
+            query = query.where(column == value)
+    if request is not None:
+        query = query.where(builds.c.id.in_(wishes.wanted_by(request)))
+    rows = connection.execute(query.order_by(builds.c.id)).all()
+    return [row.id for row in rows if not row.overtaken], [row.id for row in rows if row.overtaken]
 
 
 def retry(connection: Connection, build: int, now: datetime, who: str) -> None:
@@ -174,13 +220,20 @@ def retry(connection: Connection, build: int, now: datetime, who: str) -> None:
     other = open_build(connection, one)
     if other is not None and other != build:
         raise Conflict(f"Build {other} of {one.pkgbase} is already queued; look at that one.")
+    grounds = msgspec.structs.replace(one.grounds, detail=_tried_again(one, who))
     transition(
-        connection, build, Event.RETRY, now,
+        connection, build, Event.RETRY, now, cause=Cause.RETRY, grounds=grounds,
         forgiven=one.attempt, not_before=None, finished_at=None,
         step=None, reason=None, command=None, exit_code=None, message=f"Tried again by {who}.",
     )  # fmt: skip
     needs.unblock_dependents(connection, [build], now)
     needs.settle(connection, [build], now)
+
+
+def _tried_again(build: Build, who: str) -> str:
+    """Who asked, and what the build was there for at first."""
+    first = build.grounds.detail or build.cause.replace("_", " ")
+    return f"tried again by {who}; at first: {first.rpartition('; at first: ')[2]}"
 
 
 def _end(connection: Connection, build: int, event: Event, now: datetime, **columns: Any) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from quarters.model.build import OPEN
 from quarters.model.errors import NotFound
@@ -38,7 +38,7 @@ def move(connection: Connection, moves: Mapping[int, int]) -> None:
     for some in chunks(sorted(moves)):
         query = select(wishes.c.request, wishes.c.build).where(wishes.c.build.in_(some), ~wishes.c.withdrawn)
         wanted: dict[int, set[int]] = {}
-        for request, build in connection.execute(query).tuples():
+        for request, build in connection.execute(query):
             wanted.setdefault(request, set()).add(moves[build])
         for request, ids in wanted.items():
             add(connection, request, ids)
@@ -70,6 +70,11 @@ def withdraw(connection: Connection, request: int) -> tuple[list[int], list[int]
         others = select(wishes.c.build).where(wishes.c.build.in_(some), ~wishes.c.withdrawn)
         kept.update(connection.execute(others).scalars())
     return [build for build in mine if build not in kept], sorted(kept)
+
+
+def wanted_by(request: int) -> Select[tuple[int]]:
+    """A query for the builds that `request` wants or wanted."""
+    return select(wishes.c.build).where(wishes.c.request == request)
 
 
 def of(connection: Connection, build: int) -> tuple[Wish, ...]:

@@ -11,10 +11,14 @@ from quarters.protocol.resources import (
     BuildFilter,
     BuildRequest,
     BuildView,
+    Cancellation,
+    Cancelled,
     Forgotten,
     Page,
     PlanRequest,
     Requested,
+    Retried,
+    Retry,
 )
 from quarters.protocol.snapshots import Cleaning
 from quarters.protocol.streams import LogEnd, LogPlace, LogText
@@ -56,6 +60,14 @@ class Builds:
     async def retry(self, build: int) -> BuildView:
         """Queue a build that failed, timed out or was cancelled once more."""
         return await self._transport.call("POST", below(_ALL, build, "retry"), BuildView)
+
+    async def cancel_all(self, which: Cancellation) -> Cancelled:
+        """End all that a request wants and no other one does."""
+        return await self._transport.call("POST", below(_ALL, "cancellations"), Cancelled, send=which)
+
+    async def retry_all(self, which: Retry) -> Retried:
+        """Queue once more all that ended badly and matches."""
+        return await self._transport.call("POST", below(_ALL, "retries"), Retried, send=which)
 
     async def clean(self, *, dry_run: bool = False) -> Forgotten:
         """Forget builds that are over, and their logs, as far as no rule keeps them."""

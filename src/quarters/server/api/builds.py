@@ -9,9 +9,32 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from quarters.model.build import Build, Reason, State
 from quarters.model.token import Scope
-from quarters.protocol.resources import BuildFilter, BuildRequest, BuildView, Forgotten, Page, Requested
+from quarters.protocol.resources import (
+    BuildFilter,
+    BuildRequest,
+    BuildView,
+    Cancellation,
+    Cancelled,
+    Forgotten,
+    Page,
+    Requested,
+    Retried,
+    Retry,
+)
 from quarters.protocol.snapshots import Cleaning
-from quarters.server.routes import API, LIMIT, Actor, Cursor, Given, Id, Limit, OfName, OfPackage, needs
+from quarters.server.routes import (
+    API,
+    LIMIT,
+    Actor,
+    Cursor,
+    Given,
+    Id,
+    Limit,
+    OfName,
+    OfPackage,
+    OfRequest,
+    needs,
+)
 
 InState = Annotated[State | None, QueryParameter(name="state")]
 
@@ -22,9 +45,12 @@ async def build_filter(
     pkgbase: OfPackage = None,
     reason: FromQuery[Reason | None] = None,
     since: FromQuery[datetime | None] = None,
+    request: OfRequest = None,
 ) -> BuildFilter:
-    """Which builds are asked for; `since` is when they were created at the earliest."""
-    return BuildFilter(state=now, repository=repository, pkgbase=pkgbase, reason=reason, since=since)
+    """Which builds are asked for: `since` is when they were created at the earliest, `request` one that wants them."""
+    return BuildFilter(
+        state=now, repository=repository, pkgbase=pkgbase, reason=reason, since=since, request=request
+    )
 
 
 @get("/", dependencies={"which": Provide(build_filter)}, **needs(Scope.READ, "listBuilds"))
@@ -59,6 +85,18 @@ async def retry_build(services: Given, actor: Actor, build: Id) -> BuildView:
     return await services.builds.retry(build, actor)
 
 
+@post("/cancellations", status_code=200, **needs(Scope.BUILD, "cancelBuilds", 404, 413))
+async def cancel_builds(services: Given, actor: Actor, data: JSONBody[Cancellation]) -> Cancelled:
+    """End all that a request wants; builds that another request wants too go on."""
+    return await services.builds.cancel_all(data, actor)
+
+
+@post("/retries", status_code=200, **needs(Scope.BUILD, "retryBuilds", 413))
+async def retry_builds(services: Given, actor: Actor, data: JSONBody[Retry]) -> Retried:
+    """Queue once more all that ended badly and matches; what a later build has overtaken is left alone."""
+    return await services.builds.retry_all(data, actor)
+
+
 @post("/cleanings", **needs(Scope.ADMIN, "cleanBuilds", 413))
 async def clean_builds(services: Given, data: JSONBody[Cleaning]) -> Forgotten:
     """Forget builds that are over, their logs, and old events, as far as no rule keeps them."""
@@ -67,5 +105,14 @@ async def clean_builds(services: Given, data: JSONBody[Cleaning]) -> Forgotten:
 
 def router() -> Router:
     """The routes of this resource."""
-    handlers = [list_builds, request_builds, show_build, cancel_build, retry_build, clean_builds]
+    handlers = [
+        list_builds,
+        request_builds,
+        show_build,
+        cancel_build,
+        retry_build,
+        cancel_builds,
+        retry_builds,
+        clean_builds,
+    ]
     return Router(f"{API}/builds", route_handlers=handlers, tags=["builds"])
