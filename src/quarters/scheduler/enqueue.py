@@ -97,9 +97,7 @@ def _sorted_out(
         queued, last = there.get(build.pkgbase), ended.get(build.pkgbase)
         if queued is not None and (queued.fingerprint, queued.bump) == (build.fingerprint, build.bump):
             joined[build.pkgbase] = queued.id
-        elif queued is None and last is not None and _is_staged(build, last):
-            held[build.pkgbase] = last.id
-        elif (
+        elif (queued is None and last is not None and _is_staged(build, last)) or (
             order.automatic
             and queued is None
             and last is not None

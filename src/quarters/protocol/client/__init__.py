@@ -12,8 +12,8 @@ from quarters.protocol.client.keys import Keys
 from quarters.protocol.client.recipes import Recipes
 from quarters.protocol.client.repositories import Repositories
 from quarters.protocol.client.schedules import Schedules
-from quarters.protocol.client.snapshots import Snapshots
 from quarters.protocol.client.served import Served
+from quarters.protocol.client.snapshots import Snapshots
 from quarters.protocol.client.sources import Sources
 from quarters.protocol.client.tokens import Tokens
 from quarters.protocol.client.transport import Transport
