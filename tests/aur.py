@@ -61,7 +61,7 @@ class LocalAur:
             each
             for each in self.packages.values()
             if (
-                words in each.get("Provides", [])
+                words in [it.partition("=")[0] for it in each.get("Provides", [])]
                 if by == "provides"
                 else words in each["Name"] + each["Description"]
             )

@@ -17,6 +17,7 @@ from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
 from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
+from quarters.scheduler.knowledge import Knowledge
 from quarters.scheduler.leases import Leases
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.schedules import Schedules
@@ -24,10 +25,12 @@ from quarters.scheduler.settings import LogsSettings, SchedulerSettings
 from quarters.scheduler.upstreams import Upstreams
 from quarters.server import run
 from quarters.server.app import create_app
+from quarters.server.metrics import Metrics
 from quarters.server.services import Services
 from quarters.server.settings import ServerSettings
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
+from quarters.sources.additions import AurAdditions
 from quarters.sources.settings import SourcesSettings
 from quarters.sources.sync import SourceSync
 from quarters.storage import recipes, sources
@@ -37,6 +40,7 @@ from tests.contracts.farm import recipe
 from tests.press import Clock, Press
 
 FORMATS = {"pacman": Pacman()}
+_SOURCES = SourcesSettings(aur="http://127.0.0.1:9")
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,19 @@ class Running:
         return list(requested.builds)
 
 
-def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettings) -> Services:
+def services(
+    press: Press,
+    settings: ServerSettings,
+    scheduling: SchedulerSettings,
+    sourcing: SourcesSettings = _SOURCES,
+) -> Services:
     """Services around a press, wired as a server wires them."""
     database, wakeups, clock = press.database, press.wakeups, press.clock
     logs = LogFiles(press.folder / "logs")
     upstreams = Upstreams(database, wakeups, FORMATS, scheduling, clock)
     intake = Intake(logs, press.incoming, FORMATS)
+    sources = SourceSync(database, wakeups, sourcing, press.folder / "sources", FORMATS, clock)
+    knowledge = Knowledge(database, upstreams, FORMATS)
     return Services(
         data=press.folder,
         database=database,
@@ -99,13 +110,15 @@ def services(press: Press, settings: ServerSettings, scheduling: SchedulerSettin
         trust=press.trust,
         shelf=press.shelf,
         public=press.public,
-        sources=SourceSync(database, wakeups, SourcesSettings(), press.folder / "sources", FORMATS, clock),
+        sources=sources,
+        aur=AurAdditions(sourcing, sources, wakeups, FORMATS, knowledge),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
         schedules=Schedules(database, wakeups, upstreams, FORMATS, scheduling, clock),
         builds=Builds(database, wakeups, logs, scheduling, clock),
         build_history=BuildHistory(database, wakeups, logs, LogsSettings(), clock),
         builders=Builders(database, wakeups, scheduling, clock),
         leases=Leases(database, wakeups, intake, scheduling, partial(armored, keys=press.keys), clock),
+        metrics=Metrics(database, press.shelf, scheduling.builder_alive, clock),
         tokens=Tokens(database, clock),
         uploads=Uploads(press.folder / "incoming", settings.max_upload),
     )
@@ -117,6 +130,7 @@ async def running(
     settings: ServerSettings | None = None,
     *,
     scheduling: SchedulerSettings | None = None,
+    sourcing: SourcesSettings = _SOURCES,
     database_url: str = "",
 ) -> AsyncIterator[Running]:
     """Start a server with the repository `own`, and stop it afterwards."""
@@ -125,7 +139,7 @@ async def running(
     await database.open()
     press = Press(database, folder / "data")
     await press.repository()
-    offered = services(press, settings, scheduling or SchedulerSettings())
+    offered = services(press, settings, scheduling or SchedulerSettings(), sourcing)
     secret = (await offered.tokens.create(NewToken(name="admin", scope=Scope.ADMIN))).secret
     listening = run.listen(settings)
     url = run.local_url(listening)

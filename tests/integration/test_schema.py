@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 
 from quarters.scheduler.settings import SchedulerSettings
+from quarters.sources.settings import SourcesSettings
+from tests.aur import local_aur
 from tests.serving import Running, running
 
 _ENDLESS = ("followEvents", "followLog")
@@ -56,7 +58,15 @@ async def test_what_changes_something_takes_a_token(server: Running) -> None:
 )
 async def test_no_request_brings_an_answer_that_is_not_described(tmp_path: Path, database_url: str) -> None:
     patience = SchedulerSettings(claim_wait=0.05)
-    async with running(tmp_path, scheduling=patience, database_url=database_url) as server:
+    async with (
+        local_aur(tmp_path / "aur") as aur,
+        running(
+            tmp_path,
+            scheduling=patience,
+            sourcing=SourcesSettings(aur=aur.url),
+            database_url=database_url,
+        ) as server,
+    ):
         await server.ready_builds("alpha", "beta")
         command = [
             *("run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {server.token}"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from quarters.model.errors import ConfigInvalid, ServerUnreachable
+from quarters.model.errors import ConfigInvalid, Invalid, ServerUnreachable
 
 if TYPE_CHECKING:
     from quarters.protocol.client import Client
@@ -94,6 +94,16 @@ async def everything(
         cursor = page.cursor
         if cursor is None or (limit is not None and len(items) >= limit):
             return items[:limit]
+
+
+async def only_repository(client: "Client") -> str:
+    """The name of the server's only repository; Invalid if there is another number of them."""
+    names = [it.name for it in await everything(lambda cursor: client.repositories.list(cursor=cursor))]
+    if len(names) != 1:
+        raise Invalid(
+            f"Say with --repo which repository it is for: {', '.join(names) or 'there is none yet'}."
+        )
+    return names[0]
 
 
 def _token(environ: Mapping[str, str]) -> str:

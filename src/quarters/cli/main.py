@@ -22,6 +22,7 @@ _COMMANDS = (
     ("Run", "builder", "Run a builder on this machine for a server on any machine."),
     ("Packages", "repo", "Repositories, which clients install from: create, look into, publish, roll back."),
     ("Packages", "source", "Sources, where recipes come from: add, sync, look into."),
+    ("Packages", "aur", "Search the AUR, and follow packages of it with all that they need."),
     ("Packages", "plan", "Show what would be built, in which order, and why."),
     ("Packages", "build", "Build packages, and everything that they need first."),
     ("Packages", "builds", "Builds: watch, list, explain, cancel, retry."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from quarters.cli import output
-from quarters.cli.connection import connect, everything
+from quarters.cli.connection import connect, everything, only_repository
 from quarters.cli.output import Json, Yes
 from quarters.model.errors import Invalid
 from quarters.model.schedule import ScheduleEntry
@@ -39,6 +39,10 @@ class Following:
     package: Annotated[
         tuple[str, ...], Parameter(help="A package to follow (kind aur); may be given again.")
     ] = ()
+    dependencies: Annotated[
+        bool,
+        Parameter(help="Follow also what recipes of the repository need and nothing else has (kind aur)."),
+    ] = False
     automatic: Annotated[bool, Parameter(help="Build what is outdated without being asked.")] = True
 
 
@@ -57,16 +61,7 @@ async def add(
     """Add a source; its recipes are read at once."""
     how = following or Following()
     async with connect() as client:
-        repository = repo
-        if repository is None:
-            names = [
-                it.name for it in await everything(lambda cursor: client.repositories.list(cursor=cursor))
-            ]
-            if len(names) != 1:
-                raise Invalid(
-                    f"Say with --repo which repository it is for: {', '.join(names) or 'there is none yet'}."
-                )
-            repository = names[0]
+        repository = repo or await only_repository(client)
         made = await client.sources.create(
             NewSource(
                 name=name,
@@ -76,6 +71,7 @@ async def add(
                 branch=how.branch,
                 path=how.path,
                 packages=how.package,
+                dependencies=how.dependencies,
                 automatic=how.automatic,
             )
         )
@@ -170,6 +166,9 @@ class Edits:
     packages: Annotated[
         tuple[str, ...] | None,
         Parameter(name="--package", help="The packages to follow, in place of those before (kind aur)."),
+    ] = None
+    dependencies: Annotated[
+        bool | None, Parameter(help="Follow also what the repository's recipes need (kind aur).")
     ] = None
     automatic: Annotated[bool | None, Parameter(help="Build what is outdated without being asked.")] = None
     enabled: Annotated[

@@ -17,6 +17,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """A folder within what `location` names, where its kind has a use for one."""
     packages: tuple[str, ...] = ()
     """Names of packages, where its kind takes single ones from a larger collection."""
+    dependencies: bool = False
+    """Whether it also takes in what recipes of its repository need and nothing else has, where its kind can."""
     automatic: bool = True
     enabled: bool = True
     max_running: int = 0

@@ -9,6 +9,7 @@ from litestar.types import Receive, Scope, Send
 
 import quarters
 from quarters.server.api import (
+    aur,
     builders,
     builds,
     checks,
@@ -17,6 +18,7 @@ from quarters.server.api import (
     imports,
     keys,
     logs,
+    metrics,
     packages,
     plans,
     recipes,
@@ -38,6 +40,7 @@ from quarters.server.settings import ServerSettings
 from quarters.server.streams import Streams
 
 _RESOURCES = (
+    aur,
     builders,
     builds,
     checks,
@@ -46,6 +49,7 @@ _RESOURCES = (
     imports,
     keys,
     logs,
+    metrics,
     packages,
     plans,
     recipes,
@@ -63,6 +67,7 @@ _TAGS = {
     "imports": "Whole repositories that come in at once.",
     "checks": "Whether what is stored is what was published.",
     "sources": "Where recipes come from.",
+    "aur": "The Arch User Repository, as a place to take packages from.",
     "schedules": "When sources and recipes are built by the clock.",
     "recipes": "What sources have.",
     "builds": "What is to be built, is being built and was built.",

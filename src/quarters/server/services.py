@@ -22,8 +22,10 @@ from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.leases import Leases
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.schedules import Schedules
+from quarters.server.metrics import Metrics
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
+from quarters.sources.additions import AurAdditions
 from quarters.sources.sync import SourceSync
 from quarters.storage.database import Database
 from quarters.storage.public import PublicTree
@@ -53,11 +55,13 @@ class Services:
     shelf: Shelf
     public: PublicTree
     sources: SourceSync
+    aur: AurAdditions
     requests: Requests
     schedules: Schedules
     builds: Builds
     build_history: BuildHistory
     builders: Builders
     leases: Leases
+    metrics: Metrics
     tokens: Tokens
     uploads: Uploads

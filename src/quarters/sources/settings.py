@@ -6,6 +6,8 @@ import msgspec
 class SourcesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How sources are followed, and what reading a recipe may cost."""
 
+    aur: str = "https://aur.archlinux.org"
+    """The AUR that `quarters aur` searches and adds packages from."""
     poll_interval: float = 300.0
     """Seconds between two looks at a source that nobody asks to sync."""
     longest_retry: float = 3600.0

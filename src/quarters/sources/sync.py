@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -70,6 +70,11 @@ class SourceSync:
     async def show(self, name: str) -> Source:
         """One source, or NotFound."""
         return await self._database.read(sources.get, name)
+
+    async def followed(self, kind: str) -> Sequence[Source]:
+        """The enabled sources of one kind."""
+        found = await self._database.read(sources.listed)
+        return [source for source in found if source.enabled and source.kind == kind]
 
     async def add(self, new: NewSource) -> Source:
         """Add a source whose first sync the loop begins at once; Invalid, NotFound (repository) or Conflict (name)."""

@@ -224,7 +224,7 @@ builds = Table(
     Column("allow_downgrade", Boolean, nullable=False, server_default=text("false")),
     Column("grounds", Json, nullable=False, server_default="{}"),  # model.build.Grounds
     Column("rebuild", _Id),  # the one with which its packages become visible
-    Index("builds_by_state", "state", "arch"),
+    Index("builds_by_state", "state", "queue", "created_at"),  # how many there are of each, and how old
     Index("builds_by_base", "repository", "pkgbase", "arch"),
     # All that a claim asks about ready and running builds is answered from these two, without looking at the rows.
     Index(

@@ -31,15 +31,18 @@ from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
 from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
+from quarters.scheduler.knowledge import Knowledge
 from quarters.scheduler.leases import Leases
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.schedules import Schedules
 from quarters.scheduler.upstreams import Upstreams
 from quarters.server.app import create_app
+from quarters.server.metrics import Metrics
 from quarters.server.run import listen, local_url, serve
 from quarters.server.services import Services
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
+from quarters.sources.additions import AurAdditions
 from quarters.sources.sync import SourceSync
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
@@ -111,6 +114,8 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         _now,
     )
     sources = SourceSync(database, wakeups, config.sources, data / "sources", formats, _now)
+    knowledge = Knowledge(database, upstreams, formats)
+    shelf = Shelf(database, files, index, keys, formats)
     services = Services(
         data=data,
         database=database,
@@ -127,20 +132,23 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         rotation=Rotation(database, keys, swap),
         keyrings=Keyrings(database, keys, publisher, formats, _now),
         trust=Trust(database, swap),
-        shelf=Shelf(database, files, index, keys, formats),
+        shelf=shelf,
         public=public,
         sources=sources,
+        aur=AurAdditions(config.sources, sources, wakeups, formats, knowledge),
         requests=requests,
         schedules=Schedules(database, wakeups, upstreams, formats, config.scheduler, _now),
         builds=Builds(database, wakeups, logs, config.scheduler, _now),
         build_history=BuildHistory(database, wakeups, logs, config.logs, _now),
         builders=Builders(database, wakeups, config.scheduler, _now),
         leases=leases,
+        metrics=Metrics(database, shelf, config.scheduler.builder_alive, _now),
         tokens=Tokens(database, _now),
         uploads=Uploads(data / "uploads", config.server.max_upload),
     )
     loops = {
         "sources": sources.run,
+        "aur": services.aur.run,
         "requests": requests.run,
         "schedules": services.schedules.run,
         "leases": leases.run,
@@ -148,6 +156,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         "staging": staging.run,
         "retention": services.retention.run,
         "history": services.build_history.run,
+        "metrics": services.metrics.run,
         "keys": services.rotation.run,
     }
     return services, loops

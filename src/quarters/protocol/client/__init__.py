@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from quarters.protocol.client.aur import AurPackages
 from quarters.protocol.client.builders import Builders
 from quarters.protocol.client.builds import Builds
 from quarters.protocol.client.checks import Checks
@@ -29,10 +30,11 @@ class Client:
         self.repositories = Repositories(self._transport)
         self.imports = Imports(self._transport)
         self.snapshots = Snapshots(self._transport)
-        self.checks = Checks(self._transport)
         self.served = Served(self._transport)
+        self.checks = Checks(self._transport)
         self.schedules = Schedules(self._transport)
         self.sources = Sources(self._transport)
+        self.aur = AurPackages(self._transport)
         self.recipes = Recipes(self._transport)
         self.builds = Builds(self._transport)
         self.builders = Builders(self._transport)

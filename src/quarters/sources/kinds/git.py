@@ -23,7 +23,7 @@ class GitKind:
         """Raise Invalid where git could take the location, branch or folder for something else."""
         check_git(source)
         check_path(source.path)
-        refuse(source, "packages")
+        refuse(source, "packages", "dependencies")
 
     async def fetch(self, source: Source, mirror: Mirror) -> Fetched:
         """Fetch the branch, or the one that the repository calls its HEAD."""

@@ -213,7 +213,7 @@ def upgrade() -> None:
     with op.batch_alter_table("builds", schema=None) as batch_op:
         batch_op.create_index("builds_by_base", ["repository", "pkgbase", "arch"], unique=False)
         batch_op.create_index("builds_by_request", ["request_id"], unique=False)
-        batch_op.create_index("builds_by_state", ["state", "arch"], unique=False)
+        batch_op.create_index("builds_by_state", ["state", "queue", "created_at"], unique=False)
         batch_op.create_index(
             "builds_open",
             ["repository", "pkgbase", "arch"],
