@@ -25,6 +25,7 @@ from tests.press import package
 ROUNDS = 3
 SECONDS = 4
 MANY = 1000
+SMALL = "30 KB"
 WORDY = 4
 SNAPSHOT = 1 + 2 + WORDY
 ARCH = "x86_64"
@@ -72,10 +73,14 @@ def rows() -> list[Row]:
                 measured += _memory(quarters, own.urls["5 MB"])
             with _fronted(folder) as fronted:
                 measured += _beside(fronted, Rival(urls, (alone,)), " by nginx in front", 0.9)
+                # A package of a named snapshot is never linked: as the first request for any file is answered.
+                first = {SMALL: fronted.urls[SMALL].replace("/bench/", f"/bench@{SNAPSHOT}/")}
+                asked = Rival(first, fronted.processes)
+                measured += _beside(asked, Rival(urls, (alone,)), " by X-Accel-Redirect")
     return measured
 
 
-def _beside(own: Rival, alone: Rival, how: str, goal: float) -> list[Row]:
+def _beside(own: Rival, alone: Rival, how: str, goal: float | None = None) -> list[Row]:
     found = []
     for kind in own.urls:
         for connections in (32, MANY):
@@ -90,8 +95,8 @@ def _beside(own: Rival, alone: Rival, how: str, goal: float) -> list[Row]:
                     "requests/CPU s",
                     f"nginx alone ({speed:.2f}x its requests/s)",
                     ratio,
-                    f">= {goal}x",
-                    ratio >= goal,
+                    "" if goal is None else f">= {goal}x",
+                    None if goal is None else ratio >= goal,
                 )
             )
     return found
@@ -132,7 +137,7 @@ def _fronted(folder: Path) -> Iterator[Rival]:
 
 def _urls(base: str) -> dict[str, str]:
     return {
-        "30 KB": f"{base}/repo/bench/{ARCH}/small-1.0-1-{ARCH}.pkg.tar.gz",
+        SMALL: f"{base}/repo/bench/{ARCH}/small-1.0-1-{ARCH}.pkg.tar.gz",
         "5 MB": f"{base}/repo/bench/{ARCH}/large-1.0-1-{ARCH}.pkg.tar.gz",
         "2 MB database": f"{base}/repo/bench@{SNAPSHOT}/{ARCH}/bench.db",
     }

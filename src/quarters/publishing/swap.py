@@ -64,7 +64,8 @@ class Swap:
         """Remove index files that a killed process left unfinished or uncommitted; before anything is published."""
         currents = await self._database.read(repositories.currents)
         await asyncio.to_thread(self._index.sweep, currents)
-        await asyncio.to_thread(self.public.clear)
+        self.public.clear()
+        await asyncio.to_thread(self.public.sweep)
 
     async def publish(
         self, repository: Repository, change: Change, credit: Credit, along: Along | None = None

@@ -1,5 +1,6 @@
 """The links that a web server in front follows: made only of answers that stand, gone before those change."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,9 @@ def test_an_address_comes_to_stand_for_another_file(tree: PublicTree, tmp_path: 
 def test_a_start_begins_without_links(tree: PublicTree, tmp_path: Path) -> None:
     tree.clear()
     tree.put(tree.moment, "own", "any", "it", stored(tmp_path, "one"))
-    PublicTree(tmp_path / "public").clear()
+    later = PublicTree(tmp_path / "public")
+    later.clear()
+    later.sweep()
     assert list((tmp_path / "public").iterdir()) == []
 
 
@@ -85,3 +88,14 @@ def test_a_link_that_cannot_be_made_is_done_without(tree: PublicTree, tmp_path: 
     (tmp_path / "public" / "repo" / "own" / "x86_64").write_text("in the way")
     tree.put(tree.moment, "own", "x86_64", "it", file)
     assert shown(tmp_path) == {}
+
+
+def test_where_a_file_has_as_many_names_as_it_can_have_a_symbolic_link_does(
+    tree: PublicTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_link: Path, _target: Path) -> None:
+        raise OSError(errno.EMLINK, "Too many links")
+
+    monkeypatch.setattr(Path, "hardlink_to", full)
+    tree.put(tree.moment, "own", "any", "it", stored(tmp_path, "one"))
+    assert shown(tmp_path) == {"own/any/it": "one"}
