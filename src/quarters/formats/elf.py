@@ -5,6 +5,7 @@ Own, because a package is read in one pass: nothing is sought, and memory is bou
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 MAGIC = b"\x7fELF"
@@ -125,10 +126,11 @@ def _linkage(window: _Window) -> Linkage | None:
         return None
     entries = _entries(window, dynamic, order + layout.entry)
     names = _names(window, entries, segments)
-    needed = dict.fromkeys(_name(names, value) for tag, value in entries if tag == _DT_NEEDED)
+    places = dict.fromkeys(value for tag, value in entries if tag == _DT_NEEDED)
+    needed = dict.fromkeys(_name(names, place) for place in islice(places, _MOST_NEEDED))
     needed.pop("", None)
     soname = next((_name(names, value) for tag, value in entries if tag == _DT_SONAME), "")
-    return Linkage(tuple(needed)[:_MOST_NEEDED], soname, layout.bits, machine, kind == _ET_DYN)
+    return Linkage(tuple(needed), soname, layout.bits, machine, kind == _ET_DYN)
 
 
 def _entries(window: _Window, dynamic: _Segment, form: str) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from quarters.formats.format import Keyring, Listing, Share
+from quarters.formats.format import Description, Keyring, Listing, Share
 from quarters.formats.pacman import dependency, index, keyring, libraries, package, srcinfo, version
 from quarters.formats.pacman.package import Limits
 from quarters.model.build import Bump
@@ -93,6 +93,10 @@ class Pacman:
     def read_listing(self, data: bytes) -> list[Listing]:
         """The package files of a `.db`, with the signatures that it holds (%PGPSIG%)."""
         return index.read_listing(data)
+
+    def describe(self, parts: Mapping[str, str]) -> Description:
+        """The fields of `desc` that nothing but people reads, and the paths in `files`."""
+        return index.describe(parts)
 
     def index_url(self, server: str, repository: str, arch: str) -> str:
         """Where pacman finds the `.db`, `server` being a Server line of pacman.conf(5)."""

@@ -20,6 +20,11 @@ CHUNK = 64 * 1024
 PIECE = 256 * 1024
 """The most that is decompressed at once; larger pieces fall out of the processor's cache and are slower."""
 
+_ALWAYS_MEMBERS = 1000
+_SHORTEST_MEMBER = 256
+"""Bytes, packed or unpacked, that the members or frames beyond `_ALWAYS_MEMBERS` have on average: each costs some
+microseconds to begin with, were it empty. Those of tools that compress side by side have tens of thousands."""
+
 _XZ_MEMORY = 128 * 1024 * 1024
 """`xz -9` needs 65 MiB to be undone; a header may ask for 4 GiB."""
 
@@ -106,13 +111,19 @@ def unpacked(chunks: Iterable[bytes], kind: str, limit: int) -> Iterator[bytes]:
 
 def _members(chunks: Iterable[bytes], new: Callable[[], _Decompressor]) -> Iterator[bytes]:
     decompressor: _Decompressor | None = None
+    members, total = 0, 0
     for chunk in chunks:
         rest = chunk
+        total += len(chunk)
         while rest or (decompressor is not None and not decompressor.needs_input):
             if decompressor is None:
                 decompressor = new()
+                members += 1
+                if members > _ALWAYS_MEMBERS + total // _SHORTEST_MEMBER:
+                    raise Invalid("its compressed data is in too many pieces")
             piece = decompressor.decompress(rest, PIECE)
             rest = b""
+            total += len(piece)
             if piece:
                 yield piece
             if decompressor.eof:

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from quarters.formats.format import Listing, Share
+from quarters.formats.format import Description, Listing, Share
 from quarters.formats.pacman.compression import CHUNK, kind_of, packed, unpacked
 from quarters.formats.pacman.dependency import parse_provision
 from quarters.formats.pacman.tar import BLOCK, Kind, Tar
@@ -66,6 +66,16 @@ def read_index(data: bytes) -> list[Published]:
 def read_listing(data: bytes) -> list[Listing]:
     """The package files in a `.db`; Invalid if it cannot be read."""
     return [_listing(member, desc) for member, desc in _descs(data)]
+
+
+def describe(parts: Mapping[str, str]) -> Description:
+    """What `desc` and `files` tell people."""
+    desc = parts["desc"]
+    fields = ("GROUPS", "LICENSE", "CONFLICTS", "REPLACES", "OPTDEPENDS", "MAKEDEPENDS", "CHECKDEPENDS")
+    return Description(
+        *(tuple(_values(desc, field)) for field in fields),
+        tuple(_values(parts["files"].rstrip("\n"), "FILES")),
+    )
 
 
 def _descs(data: bytes) -> Iterator[tuple[str, str]]:

@@ -13,8 +13,10 @@ _PUBLIC = frozenset(
 )
 # What is split off for debuggers keeps the headers of what it was split from, without the content.
 _DEBUG = "usr/lib/debug/"
-_MOST = 100_000
-"""Names that are kept of one package: what holds more is no package that anybody links to."""
+_MOST_NAMES = 100_000
+_MOST_FILES = 20_000
+"""Names that are kept of one package, and its ELF files that are read: more of either has no package that anybody
+links to, and the reading would take minutes."""
 
 _SUFFIX = re.compile(r"\.so(?:\.[0-9.]+)?$")
 
@@ -26,14 +28,18 @@ class Collector:
         self._public: set[Library] = set()
         self._own: set[Library] = set()
         self._needed: set[Library] = set()
+        self._files = 0
 
     def file(self, path: str, size: int, pieces: Iterator[bytes]) -> None:
         """Look at a file; no more of `pieces` is taken than it needs."""
-        if size < len(elf.MAGIC) or path.startswith(_DEBUG) or len(self._needed) > _MOST:
+        if size < len(elf.MAGIC) or path.startswith(_DEBUG):
+            return
+        if len(self._needed) > _MOST_NAMES or self._files >= _MOST_FILES:
             return
         found = elf.read(pieces)
         if found is None:
             return
+        self._files += 1
         self._needed.update(Library(name, found.bits, found.machine) for name in found.needed)
         folder, _, name = path.rpartition("/")
         if found.library and ".so" in name:

@@ -29,6 +29,8 @@ _LONGEST_ENTRY = 150
 """`name-version` is a folder in an index, and a ustar header has 155 bytes for it."""
 
 _PKGINFO_LIMIT = 1024 * 1024
+_LONGEST_NUMBER = 19
+"""Digits; with fewer, it fits into 64 bits, as pacman's and the database's numbers do."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     never: int = 64 << 30
     listing: int = 64 << 20
     """All paths together: they are held in memory, and become part of the index."""
+    members: int = 1_000_000
+    """Files and folders: ten times as many as the largest real packages have (icon themes, TeX)."""
 
     def unpacked(self, size: int) -> int:
         """How many bytes a file of `size` bytes may unpack to."""
@@ -76,13 +80,13 @@ def accepts_file_name(file_name: str) -> bool:
 def read_package(path: Path, file_name: str, limits: Limits) -> PackageFile:
     """Read and verify the package at `path` that is to be called `file_name`; PackageInvalid says what is wrong.
 
-    Memory is bounded by `limits.listing` and the decompressor's window, whatever the size of the file.
+    Memory is bounded by `limits` and the decompressor's window, whatever the size of the file.
     """
     match = _FILE_NAME.fullmatch(file_name) if accepts_file_name(file_name) else None
     if match is None:
         raise PackageInvalid(f"{file_name!r} is not the name of a pacman package.")
     hashes = _Hashes()
-    tree, collector = Tree(limits.listing), Collector()
+    tree, collector = Tree(limits.listing, limits.members), Collector()
     try:
         with path.open("rb") as file:
             limit = limits.unpacked(path.stat().st_size)
@@ -123,6 +127,8 @@ def _read_members(tar: Tar, tree: Tree, collector: Collector) -> str:
             collector.file(member.name, member.size, tar.pieces())
     if pkginfo is None:
         raise Invalid("it holds no .PKGINFO")
+    if b"\0" in pkginfo:
+        raise Invalid("its .PKGINFO holds a zero byte")
     try:
         return pkginfo.decode()
     except UnicodeDecodeError:
@@ -161,6 +167,7 @@ def _package_file(file_name: str, fields: entry.Fields, tree: Tree, sums: entry.
         url=_last(fields, "url"),
         depends=tuple(map(parse_dependency, fields.get("depend", ()))),
         provides=tuple(map(parse_provision, fields.get("provides", ()))),
+        groups=tuple(fields.get("group", ())),
         index={"desc": entry.desc(file_name, fields, sums), "files": entry.files(tree.paths())},
     )
 
@@ -179,6 +186,8 @@ def _mandatory(fields: entry.Fields, key: str) -> str:
 
 def _number(fields: entry.Fields, key: str) -> int:
     text = _last(fields, key) or "0"
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
+    if not (text.isascii() and text.isdigit()):
         raise Invalid(f"its .PKGINFO has a {key} that is no number")
+    if len(text) >= _LONGEST_NUMBER:
+        raise Invalid(f"its .PKGINFO has a {key} that is too large")
     return int(text)

@@ -17,6 +17,7 @@ _NUMBERS = (slice(100, 108), slice(108, 116), slice(116, 124), slice(136, 148))
 
 _EXTENSION_LIMIT = 1024 * 1024
 """A pax header holds a path, times and extended attributes: kilobytes."""
+_MOST_RECORDS = 1000
 
 
 class Kind(Enum):
@@ -56,16 +57,20 @@ class Tar:
 
     def __iter__(self) -> Iterator[Member]:
         extensions: dict[str, bytes] = {}
+        extended = b""
         while True:
             block = self._read(BLOCK)
             if block == _ZEROS:
-                if extensions:
+                if extended:
                     raise Invalid("it ends within a member")
                 self._check_rest()
                 return
             _check(block)
             flag = block[156:157]
             if flag in (b"x", b"L", b"K"):
+                if flag in extended:
+                    raise Invalid("it holds a member with two extended headers of one kind")
+                extended += flag
                 self._begin(_number(block[124:136]))
                 content = self.content(_EXTENSION_LIMIT)
                 self._skip()
@@ -75,7 +80,7 @@ class Tar:
                     extensions["path" if flag == b"L" else "linkpath"] = content.rstrip(b"\0")
                 continue
             member = _member(block, flag, extensions)
-            extensions = {}
+            extensions, extended = {}, b""
             self._begin(member.size)
             yield member
             self._skip()
@@ -195,6 +200,8 @@ def _pax(content: bytes) -> dict[str, bytes]:
         if name in ("SCHILY.filetype", "SCHILY.realsize", "SUN.holesdata"):
             raise Invalid(f"it uses the extension {name}, which is not understood")
         records[name] = value[:-1]
+        if len(records) > _MOST_RECORDS:
+            raise Invalid(f"an extended header has more than {_MOST_RECORDS} records")
         at = end
     return records
 

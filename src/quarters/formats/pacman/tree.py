@@ -15,8 +15,10 @@ _ALLOWED = (Kind.FILE, Kind.HARDLINK, Kind.SYMLINK, Kind.DIRECTORY)
 class Tree:
     """What stands at which path so far; folders that are only implied are known without being listed."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, longest: int, most: int) -> None:
+        """At most `most` paths, implied ones among them, which together have `longest` characters."""
+        self._longest = longest
+        self._most = most
         self._length = 0
         self._kinds: dict[str, Kind] = {}
         self._paths: list[str] = []
@@ -33,11 +35,9 @@ class Tree:
         if kind is Kind.HARDLINK and self._kinds.get(_safe(member.link)) not in (Kind.FILE, Kind.HARDLINK):
             raise Invalid(f"its member {path!r} links to {member.link!r}, which is no file before it")
         self._check_folders(path)
-        self._kinds[path] = kind
+        if known is None:
+            self._note(path, kind)
         self._paths.append(f"{path}/" if kind is Kind.DIRECTORY else path)
-        self._length += len(path)
-        if self._length > self._limit:
-            raise Invalid(f"its list of files is longer than {self._limit} characters")
 
     def paths(self) -> Iterable[str]:
         """Every member's path in the order of the archive, folders with a slash at the end."""
@@ -47,10 +47,22 @@ class Tree:
         """No member may lie below one that is no folder: through a symbolic link it would be put elsewhere."""
         folder = path.rpartition("/")[0]
         while folder:
-            known = self._kinds.setdefault(folder, Kind.DIRECTORY)
-            if known is not Kind.DIRECTORY:
+            known = self._kinds.get(folder)
+            if known is Kind.DIRECTORY:
+                return  # and so is all above it
+            if known is not None:
                 raise Invalid(f"its member {path!r} lies below {folder!r}, which is no folder")
+            self._note(folder, Kind.DIRECTORY)
             folder = folder.rpartition("/")[0]
+
+    def _note(self, path: str, kind: Kind) -> None:
+        self._kinds[path] = kind
+        # What is not ASCII takes up to four bytes in memory, and as many characters where it is escaped.
+        self._length += len(path) if path.isascii() else 4 * len(path)
+        if self._length > self._longest:
+            raise Invalid(f"its list of files is longer than {self._longest} characters")
+        if len(self._kinds) > self._most:
+            raise Invalid(f"it holds more than {self._most} files and folders")
 
 
 def _safe(path: str) -> str:
