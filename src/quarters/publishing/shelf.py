@@ -1,6 +1,7 @@
 """What clients fetch: index files, package files and their signatures, of the served or of any other snapshot."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -44,6 +45,18 @@ class Shelf:
         if arch not in found.arches or name is None:
             raise NotFound(f"{repository} has no index {file_name!r} for {arch}.")
         return await self._index.file(found, dated.snapshot.number, dated.modified_at, arch, name)
+
+    def index_sizes(self, repository: Repository, number: int) -> dict[str, int]:
+        """Bytes of each architecture's index in a snapshot, as far as it is on the disk; waits for that."""
+        name = self._formats[repository.format].index_files(repository.name, repository.compression)[0]
+        folder = dict(self._index.at_hand(repository)).get(number)
+        if folder is None:
+            return {}
+        sizes = {}
+        for arch in repository.arches:
+            with suppress(FileNotFoundError):  # removed meanwhile, or made anew
+                sizes[arch] = (folder / arch / name).stat().st_size
+        return sizes
 
     async def package_file(
         self, repository: str, snapshot: int | None, arch: str, file_name: str

@@ -51,7 +51,10 @@ Limit = Annotated[int, QueryParameter(ge=1, le=500, description="How many items 
 Cursor = Annotated[
     str | None, QueryParameter(max_length=1000, description="Where to go on, from the list's last answer.")
 ]
-OfRequest = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="The number of a request.")]
+OfRequest = Annotated[
+    int | None,
+    QueryParameter(name="request", ge=1, le=2**63 - 1, description="The number of a request."),
+]
 OfName = Annotated[str | None, QueryParameter(pattern=_PLAIN)]
 OfPackage = Annotated[str | None, QueryParameter(pattern=_PACKAGE)]
 OfArch = Annotated[str | None, QueryParameter(pattern=_ARCH)]

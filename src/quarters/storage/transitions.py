@@ -1,17 +1,20 @@
 """The only writer of `builds.state`: every change goes through the model's table, and into the event log."""
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, select, update
 
 from quarters.model.build import Event, State, after
 from quarters.model.errors import NotFound, StateChangeRefused
-from quarters.storage.events import record_all
+from quarters.storage.events import Data, record_all
 from quarters.storage.schema import builds
 
+_TOLD = tuple(
+    builds.c[name] for name in ("id", "pkgbase", "repository", "arch", "created_at", "started_at", "reason")
+)
 _AT_ONCE = 1000
 """Most ids in one statement; SQLite and PostgreSQL take some ten thousand parameters."""
 
@@ -27,28 +30,37 @@ def transition_all(
 ) -> State:
     """Let `event` happen to all of `ids`, which are all in the state `old`; dependents are not looked at."""
     new = after(old, event)
-    changed: list[tuple[int, str, str, str]] = []
+    changed: list[Row[Any]] = []
     for some in chunks(sorted(ids)):
         statement = (
             update(builds)
             .where(builds.c.id.in_(some), is_in(builds, [old]))
             .values(state=new, **columns)
-            .returning(builds.c.id, builds.c.pkgbase, builds.c.repository, builds.c.arch)
+            .returning(*_TOLD)
         )
         rows = connection.execute(statement).all()
         if len(rows) != len(some):
             raise StateChangeRefused(f"A build that was to {event.replace('_', ' ')} is no longer {old}.")
-        changed += [(row.id, row.pkgbase, row.repository, row.arch) for row in rows]
-    record_all(
-        connection,
-        now,
-        f"build.{new}",
-        (
-            (str(build), {"pkgbase": pkgbase, "repository": repository, "arch": arch, "from": old})
-            for build, pkgbase, repository, arch in sorted(changed)
-        ),
-    )
+        changed += rows
+    changed.sort(key=lambda row: int(row.id))
+    record_all(connection, now, f"build.{new}", ((str(row.id), _told(row, old, new, now)) for row in changed))
     return new
+
+
+def _told(row: Row[Any], old: State, new: State, now: datetime) -> Data:
+    """What the event of a build says; times in milliseconds."""
+    data: Data = {"pkgbase": row.pkgbase, "repository": row.repository, "arch": row.arch, "from": old}
+    if new is State.RUNNING:
+        data["waited_ms"] = _ms(now - row.created_at)
+    elif old is State.RUNNING and row.started_at is not None:
+        data["took_ms"] = _ms(now - row.started_at)
+    if row.reason is not None:
+        data["reason"] = row.reason
+    return data
+
+
+def _ms(delta: timedelta) -> int:
+    return max(0, delta // timedelta(milliseconds=1))
 
 
 def is_in(table: FromClause, states: Collection[State]) -> ColumnElement[bool]:

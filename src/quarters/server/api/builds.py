@@ -45,11 +45,11 @@ async def build_filter(
     pkgbase: OfPackage = None,
     reason: FromQuery[Reason | None] = None,
     since: FromQuery[datetime | None] = None,
-    request: OfRequest = None,
+    wanted_by: OfRequest = None,
 ) -> BuildFilter:
-    """Which builds are asked for: `since` is when they were created at the earliest, `request` one that wants them."""
+    """Which builds are asked for: `since` is when they were created at the earliest, `request` the one that wants them."""
     return BuildFilter(
-        state=now, repository=repository, pkgbase=pkgbase, reason=reason, since=since, request=request
+        state=now, repository=repository, pkgbase=pkgbase, reason=reason, since=since, request=wanted_by
     )
 
 
