@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import build, idle, plan, publish, queue, serving
+from benchmarks import build, idle, plan, publish, queue, serving, simulate
 from benchmarks.running import Skipped
 from benchmarks.table import Row, show
 
@@ -15,6 +15,7 @@ _ALL: Mapping[str, Callable[[], list[Row]]] = {
     "publish": publish.rows,
     "queue": queue.rows,
     "serving": serving.rows,
+    "simulate": simulate.rows,
 }
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine, select, update
 from sqlalchemy.pool import StaticPool
 
 from quarters.model.build import Outcome, Reason
-from quarters.model.builder import BuilderState
+from quarters.model.builder import Builder, BuilderState
 from quarters.model.recipe import Configuration, SourcedRecipe
 from quarters.model.repository import Repository
 from quarters.model.size import Size
@@ -253,9 +253,9 @@ async def test_a_builder_says_what_it_has(farm: Farm) -> None:
     assert await farm.database.read(builders.is_known, shown_as(shown), farm.clock())
 
 
-def shown_as(shown: object) -> builders.Builder:
-    fields = {name: getattr(shown, name) for name in builders.Builder.__struct_fields__}
-    return builders.Builder(**fields)
+def shown_as(shown: Builder) -> Builder:
+    """What the builder said, without what the view adds."""
+    return Builder(**{name: getattr(shown, name) for name in Builder.__struct_fields__})
 
 
 async def test_many_builds_that_do_not_fit_hide_none_that_does(farm: Farm) -> None:

@@ -8,17 +8,12 @@ from sqlalchemy import Connection
 
 from quarters.model.build import Build
 from quarters.model.builder import Builder
-from quarters.planning.assignment import choose, closed
+from quarters.planning.assignment import choose
 from quarters.planning.farm import Assumed, Farm, Host
-from quarters.planning.shares import handicap
+from quarters.planning.shortlist import SPARE, Head, shortlist
 from quarters.scheduler.settings import SchedulerSettings
 from quarters.storage import builders, leases, queues, repositories, shares, sources
 from quarters.storage.queues import Room, Standing
-
-_QUEUES = 32
-"""Queues, the most urgent first, whose first builds are looked at."""
-_SPARE = 8
-"""Builds of a queue that are looked at beyond the free slots, since some may be too large together, or lost before."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,23 +47,19 @@ def select(
     room = _room(host, rules.assumed)
     found = queues.standings(connection, now, room)
     farm = farm_of(connection, found, rules, now)
-    wanted = _open(found, host, farm, now)
-    competing = frozenset(one.queue.source for one in wanted)
-    late = {source: handicap(source, farm.served, competing) for source in competing}
-    first = sorted(wanted, key=lambda one: ((one.head or now) + late[one.queue.source], one.id))[:_QUEUES]
-    ready = queues.heads(connection, [one.id for one in first], now, room, free + _SPARE)
+    listed = shortlist(_heads(found), host, farm, now)
+    ready = queues.heads(connection, listed.queues, now, room, free + SPARE)
     if any(entry.lost_by == builder.name for entry in ready):
         farm = msgspec.structs.replace(farm, others=tuple(builders.alive(connection, alive_since)))
-    return Selection(choose(host, ready, farm, now, competing=competing), competing)
+    return Selection(choose(host, ready, farm, now, competing=listed.sources), listed.sources)
 
 
 def is_worth_it(connection: Connection, builder: Builder, rules: Rules, now: datetime) -> bool:
     """Whether there may be anything for a free slot of `builder`."""
     host = host_of(connection, builder, 1, rules)
     found = queues.standings(connection, now, _room(host, rules.assumed))
-    if not any(one.head for one in found):
-        return False
-    return bool(_open(found, host, farm_of(connection, found, rules, now), now))
+    heads = _heads(found)
+    return bool(heads and shortlist(heads, host, farm_of(connection, found, rules, now), now).queues)
 
 
 def host_of(connection: Connection, builder: Builder, free: int, rules: Rules) -> Host:
@@ -110,8 +101,8 @@ def _served(connection: Connection, found: Collection[Standing], now: datetime) 
     return {source: service.remembered(now) for source, service in shares.served(connection).items()}
 
 
-def _open(found: Collection[Standing], host: Host, farm: Farm, now: datetime) -> list[Standing]:
-    return [one for one in found if one.head is not None and closed(one.queue, host, farm, now) is None]
+def _heads(found: Collection[Standing]) -> list[Head]:
+    return [Head(one.id, one.queue, one.head) for one in found if one.head is not None]
 
 
 def _room(host: Host, assumed: Assumed) -> Room:
