@@ -26,6 +26,7 @@ from quarters.publishing.inspection.inspector import Inspector
 from quarters.publishing.intake import Intake
 from quarters.publishing.keyrings import Keyrings
 from quarters.publishing.keys import KeyRing
+from quarters.publishing.pages import Pages
 from quarters.publishing.promotions import Promotions
 from quarters.publishing.publisher import Publisher
 from quarters.publishing.repositories import Repositories
@@ -142,6 +143,7 @@ class Press:
         self.keyrings = Keyrings(database, self.keys, self.publisher, formats, self.clock)
         self.trust = Trust(database, self.swap)
         self.repositories = Repositories(database, wakeups, self.swap, self.index, self.keys, formats)
+        self.pages = Pages(database, formats)
         self.shelf = Shelf(database, self.files, self.index, self.keys, formats)
 
     async def repository(self, name: str = "own", arches: tuple[str, ...] = ("x86_64",)) -> None:

@@ -101,6 +101,7 @@ def services(
         repositories=press.repositories,
         publisher=press.publisher,
         imports=press.imports,
+        pages=press.pages,
         history=press.history,
         promotions=press.promotions,
         retention=press.retention,

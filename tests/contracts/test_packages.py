@@ -29,7 +29,7 @@ async def test_a_delivered_build_succeeds_and_is_listed(press: Press) -> None:
     assert build.state is State.SUCCEEDED
     assert build.finished_at == NOON
     assert await press.listed() == {"greet": "1.0-1"}
-    view = await press.repositories.package("own", "x86_64", "greet")
+    view = await press.pages.show("own", "x86_64", "greet")
     assert (view.version, view.build, view.snapshot) == ("1.0-1", build.id, 2)
 
 
@@ -241,7 +241,7 @@ async def test_twins_of_an_any_package_from_two_architectures_do_not_quarrel(pre
 async def test_an_uploaded_package_can_be_installed_at_once(press: Press) -> None:
     await press.upload(package("manual"))
     assert await press.listed() == {"manual": "1.0-1"}
-    assert (await press.repositories.package("own", "x86_64", "manual")).build is None
+    assert (await press.pages.show("own", "x86_64", "manual")).build is None
 
 
 async def test_uploads_are_verified_like_builds(press: Press) -> None:

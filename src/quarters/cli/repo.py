@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from quarters.cli import output, repo_packages, repo_snapshots, repo_transfer, repo_upkeep
+from quarters.cli import output, repo_package, repo_packages, repo_snapshots, repo_transfer, repo_upkeep
 from quarters.cli.connection import connect, everything
 from quarters.cli.output import Json, Yes
 from quarters.model.errors import Invalid
@@ -176,6 +176,7 @@ async def delete(name: str, /, *, yes: Yes = False) -> None:
 
 
 app.command(repo_packages.packages)
+app.command(repo_package.package)
 app.command(repo_packages.publish)
 app.command(repo_packages.remove)
 app.command(repo_packages.promote)

@@ -29,6 +29,19 @@ class Listing(NamedTuple):
     signature: bytes
 
 
+class Description(NamedTuple):
+    """What else a package's index parts tell people; dependencies are as the format writes them."""
+
+    groups: tuple[str, ...]
+    licenses: tuple[str, ...]
+    conflicts: tuple[str, ...]
+    replaces: tuple[str, ...]
+    optional: tuple[str, ...]
+    make: tuple[str, ...]
+    check: tuple[str, ...]
+    files: tuple[str, ...]
+
+
 class Keyring(NamedTuple):
     """Public keys, binary by fingerprint, that clients of the repository `name` are to trust or to trust no more."""
 
@@ -117,6 +130,10 @@ class Format(Protocol):
 
     def read_listing(self, data: bytes) -> list[Listing]:
         """The package files that an index lists, wherever it comes from; Invalid if it cannot be read."""
+        ...
+
+    def describe(self, parts: Mapping[str, str]) -> Description:
+        """What `PackageFile.index` tells people."""
         ...
 
     def index_url(self, server: str, repository: str, arch: str) -> str:

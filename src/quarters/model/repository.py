@@ -72,6 +72,8 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     rebuilds: Rebuilds = Rebuilds.SUGGEST
     bump: Bump = Bump.MINOR
     """How the version of a package that is built again differs from the published one."""
+    withdrawal_grace: int = 0
+    """Hours that packages stay after the recipes that made them left their source."""
     keep_versions: int = 0
     """Snapshots are kept while they list one of this many newest versions of a package; 0 is no such rule."""
     keep_days: int = 0
@@ -95,6 +97,7 @@ class PackageFile(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
     depends: tuple[Dependency, ...] = ()
     provides: tuple[Provision, ...] = ()
+    groups: tuple[str, ...] = ()
     libraries: Libraries = Libraries()
     """What its files link to and can be linked to, whatever `depends` and `provides` claim."""
     index: dict[str, str]

@@ -119,10 +119,6 @@ class Repositories:
         found = [view_of(name, listed) for listed in await self._database.read(read)]
         return cursors.page(found, limit, lambda view: (view.name, view.arch))
 
-    async def package(self, name: str, arch: str, pkgname: str) -> PackageView:
-        """One package of the served snapshot, or NotFound."""
-        return view_of(name, await self._database.read(packages.get, name, arch, pkgname))
-
     def _view(self, repository: Repository, snapshot: Snapshot | None) -> RepositoryView:
         return RepositoryView(
             **msgspec.structs.asdict(repository), snapshot=snapshot, key=self._keys.fingerprint

@@ -9,6 +9,7 @@ from quarters.publishing.imports import Imports
 from quarters.publishing.inspection.inspector import Inspector
 from quarters.publishing.keyrings import Keyrings
 from quarters.publishing.keys import KeyRing
+from quarters.publishing.pages import Pages
 from quarters.publishing.promotions import Promotions
 from quarters.publishing.publisher import Publisher
 from quarters.publishing.repositories import Repositories
@@ -46,6 +47,7 @@ class Services:
     keyrings: Keyrings
     trust: Trust
     repositories: Repositories
+    pages: Pages
     publisher: Publisher
     imports: Imports
     history: History

@@ -18,6 +18,7 @@ from quarters.publishing.index import IndexWriter
 from quarters.publishing.inspection.inspector import Inspector
 from quarters.publishing.intake import Intake as Acceptance
 from quarters.publishing.keyrings import Keyrings, armored
+from quarters.publishing.pages import Pages
 from quarters.publishing.promotions import Promotions
 from quarters.publishing.publisher import Publisher
 from quarters.publishing.repositories import Repositories
@@ -123,6 +124,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         formats=formats,
         keys=keys,
         repositories=Repositories(database, wakeups, swap, index, keys, formats),
+        pages=Pages(database, formats),
         history=History(database, wakeups, _now),
         promotions=Promotions(database, swap, formats),
         retention=Retention(database, wakeups, files, swap, config.publishing, _now),

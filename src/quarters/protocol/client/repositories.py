@@ -6,6 +6,7 @@ from pathlib import Path
 from quarters.model.repository import Snapshot
 from quarters.protocol.client.files import pieces
 from quarters.protocol.client.transport import Transport, below
+from quarters.protocol.packages import FileList, PackageDetails
 from quarters.protocol.resources import (
     NewRepository,
     PackageView,
@@ -59,9 +60,15 @@ class Repositories:
             "GET", below(_ALL, name, "packages"), Page[PackageView], params=params
         )
 
-    async def package(self, name: str, arch: str, pkgname: str) -> PackageView:
-        """One package of the current snapshot, or NotFound."""
-        return await self._transport.call("GET", below(_ALL, name, "packages", arch, pkgname), PackageView)
+    async def package(self, name: str, arch: str, pkgname: str) -> PackageDetails:
+        """One package of the current snapshot with all that is known of it, or NotFound."""
+        path = below(_ALL, name, "packages", arch, pkgname)
+        return await self._transport.call("GET", path, PackageDetails)
+
+    async def package_files(self, name: str, arch: str, pkgname: str) -> FileList:
+        """The paths in a package of the current snapshot, or NotFound."""
+        path = below(_ALL, name, "packages", arch, pkgname, "files")
+        return await self._transport.call("GET", path, FileList)
 
     async def publish(
         self, name: str, file: Path, signature: bytes | None = None, *, allow_downgrade: bool = False

@@ -6,6 +6,7 @@ from litestar.params import SkipValidation
 
 from quarters.model.repository import Snapshot
 from quarters.model.token import Scope
+from quarters.protocol.packages import FileList, PackageDetails
 from quarters.protocol.resources import PackageView, Page
 from quarters.publishing.uploads import Terms
 from quarters.server.bodies import chunks, signature_in
@@ -44,9 +45,15 @@ async def list_packages(
 
 
 @get("/{name:str}/packages/{arch:str}/{pkgname:str}", **needs(Scope.READ, "showPackage", 404))
-async def show_package(services: Given, name: Name, arch: Arch, pkgname: Package) -> PackageView:
-    """One package of the current snapshot."""
-    return await services.repositories.package(name, arch, pkgname)
+async def show_package(services: Given, name: Name, arch: Arch, pkgname: Package) -> PackageDetails:
+    """One package of the current snapshot: what it needs, what needs it, its versions, what it was built from."""
+    return await services.pages.show(name, arch, pkgname)
+
+
+@get("/{name:str}/packages/{arch:str}/{pkgname:str}/files", **needs(Scope.READ, "listPackageFiles", 404))
+async def list_package_files(services: Given, name: Name, arch: Arch, pkgname: Package) -> FileList:
+    """The paths of a package."""
+    return await services.pages.files(name, arch, pkgname)
 
 
 def upload_terms(allow_downgrade: AllowDowngrade = False, signature: Signature = None) -> Terms:
@@ -86,5 +93,5 @@ async def remove_package(services: Given, actor: Actor, name: Name, arch: Arch, 
 
 def router() -> Router:
     """The routes of this resource."""
-    handlers = [list_packages, show_package, publish_package, remove_package]
+    handlers = [list_packages, show_package, list_package_files, publish_package, remove_package]
     return Router(f"{API}/repositories", route_handlers=handlers, tags=["packages"])
