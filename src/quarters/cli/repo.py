@@ -28,6 +28,7 @@ KeepDays = Annotated[
     ),
 ]
 
+_GRACE = "Hours that packages stay after the recipes that made them left their source."
 _COMPRESSION = "Of the index: gzip, which everything reads, or zstd, which is smaller."
 
 
@@ -60,6 +61,7 @@ class Policy:
     timeout: Annotated[int, Parameter(help="Seconds that a build may take at most.")] = 3600
     keep_versions: KeepVersions = 0
     keep_days: KeepDays = 0
+    withdrawal_grace: Annotated[int, Parameter(help=_GRACE)] = 0
     compression: Annotated[Compression, Parameter(help=_COMPRESSION)] = Compression.GZIP
 
 
@@ -77,6 +79,7 @@ async def create(name: str, /, *, policy: Policy | None = None, json: Json = Fal
         upstreams=_upstreams(chosen.upstream, chosen.upstream_key),
         keep_versions=chosen.keep_versions,
         keep_days=chosen.keep_days,
+        withdrawal_grace=chosen.withdrawal_grace,
         compression=chosen.compression,
     )
     async with connect() as client:
@@ -151,6 +154,7 @@ class Edits:
     checks: Annotated[bool | None, Parameter(help="Run check() of the recipes.")] = None
     network: Annotated[Network | None, Parameter(help="When builds may reach the network.")] = None
     timeout: Annotated[int | None, Parameter(help="Seconds that a build may take at most.")] = None
+    withdrawal_grace: Annotated[int | None, Parameter(help=_GRACE)] = None
     compression: Annotated[Compression | None, Parameter(help=_COMPRESSION)] = None
 
 

@@ -32,6 +32,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}
     detail: str
 
 
+Hours = Annotated[int, Meta(ge=0, le=87_600)]
+
+
 class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A repository to create."""
 
@@ -48,6 +51,7 @@ class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     keep_signatures: bool = False
     keep_versions: int = 0
     keep_days: int = 0
+    withdrawal_grace: Hours = 0
     compression: Compression = Compression.GZIP
     rebuilds: Rebuilds = Rebuilds.SUGGEST
     bump: Bump = Bump.MINOR
@@ -67,6 +71,7 @@ class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     keep_signatures: bool | None = None
     keep_versions: int | None = None
     keep_days: int | None = None
+    withdrawal_grace: Hours | None = None
     compression: Compression | None = None
     rebuilds: Rebuilds | None = None
     bump: Bump | None = None

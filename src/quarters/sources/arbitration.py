@@ -17,6 +17,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     put: tuple[SourcedRecipe, ...]
     withdrawn: tuple[str, ...]
+    lessened: tuple[str, ...] = ()
+    """Pkgbases that make fewer packages than before."""
 
 
 def settle(before: Mapping[str, SourcedRecipe], found: Iterable[SourcedRecipe]) -> Verdict:
@@ -49,7 +51,14 @@ def settle(before: Mapping[str, SourcedRecipe], found: Iterable[SourcedRecipe]) 
     return Verdict(
         put=tuple(each for key, each in after.items() if not _says_the_same(before.get(key), each)),
         withdrawn=tuple(key for key in before if key not in after),
+        lessened=tuple(key for key in after if _makes_less(before.get(key), after[key])),
     )
+
+
+def _makes_less(before: SourcedRecipe | None, after: SourcedRecipe) -> bool:
+    if before is None or before.recipe is None or after.recipe is None:
+        return False
+    return bool({it.name for it in before.recipe.outputs} - {it.name for it in after.recipe.outputs})
 
 
 def _says_the_same(before: SourcedRecipe | None, after: SourcedRecipe) -> bool:

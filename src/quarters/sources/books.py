@@ -9,7 +9,7 @@ from quarters.model.recipe import SourcedRecipe
 from quarters.model.source import Source
 from quarters.sources.arbitration import Verdict
 from quarters.sources.source import Fetched
-from quarters.storage import events, recipes, sources
+from quarters.storage import events, recipes, sources, withdrawals
 from quarters.storage.events import Data
 
 _WHERE = ("kind", "location", "branch", "path", "packages")
@@ -30,6 +30,7 @@ def succeeded(
         if (synced.problem, synced.revision) != (fetched.problem, revision):
             events.record(connection, now, "source.synced", synced.name, {"revision": revision})
         return
+    withdrawals.note(connection, synced.name, [*verdict.withdrawn, *verdict.lessened], now)
     sources.advance(connection, synced.name)
     counts: Data = {"changed": len(verdict.put), "withdrawn": len(verdict.withdrawn)}
     events.record(connection, now, "source.synced", synced.name, {"revision": revision, **counts})

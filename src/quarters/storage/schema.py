@@ -131,6 +131,16 @@ recipes = Table(
     Column("problem", Text, nullable=False, server_default=""),
 )
 
+# Pkgbases whose recipe left its source, or makes less than before: what only they made is to leave the repository.
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("repository", Text, ForeignKey("repositories.name", ondelete="CASCADE"), primary_key=True),
+    Column("pkgbase", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("at", Time, nullable=False),
+)
+
 requests = Table(
     "requests",
     metadata,

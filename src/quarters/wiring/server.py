@@ -28,6 +28,7 @@ from quarters.publishing.shelf import Shelf
 from quarters.publishing.staging import Staging
 from quarters.publishing.swap import Swap
 from quarters.publishing.trust import Trust
+from quarters.publishing.withdrawals import Withdrawals
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
 from quarters.scheduler.history import BuildHistory
@@ -155,6 +156,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         "schedules": services.schedules.run,
         "leases": leases.run,
         "publishing": deliveries.run,
+        "withdrawals": Withdrawals(database, wakeups, swap, formats).run,
         "staging": staging.run,
         "retention": services.retention.run,
         "history": services.build_history.run,

@@ -333,6 +333,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
+        "withdrawals",
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("pkgbase", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("repository", "pkgbase"),
+    )
+    op.create_table(
         "upstream_packages",
         sa.Column("repository", sa.Text(), nullable=False),
         sa.Column("upstream", sa.Text(), nullable=False),
@@ -472,6 +481,7 @@ def downgrade() -> None:
     op.drop_table("attempts")
     op.drop_table("artifacts")
     op.drop_table("upstream_packages")
+    op.drop_table("withdrawals")
     op.drop_table("sources")
     op.drop_table("pins")
     op.drop_table("holds")
