@@ -23,6 +23,7 @@ from quarters.model.errors import LeaseLost, QuartersError
 from quarters.model.text import plain
 from quarters.protocol.builds import Assignment, Finish, Heartbeat, LeaseKey
 
+_LONGEST_NAME = 255
 _report = structlog.stdlib.get_logger(__name__)
 
 
@@ -92,6 +93,7 @@ class Attempt:
                 command=failure.command,
                 exit_code=failure.exit_code,
                 message=plain(str(failure)),
+                missing=plain(failure.missing)[:_LONGEST_NAME],
             )
         except _Overdue as overdue:
             journal.end(None)

@@ -32,6 +32,7 @@ class Event(StrEnum):
     UNBLOCK = "unblock"
     CLAIM = "claim"
     REQUEUE = "requeue"
+    WAIT = "wait"
     UPLOADED = "uploaded"
     PUBLISHED = "published"
     SKIP = "skip"
@@ -58,6 +59,8 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.BLOCKED, Event.UNBLOCK): State.WAITING,
     (State.READY, Event.CLAIM): State.RUNNING,
     (State.RUNNING, Event.REQUEUE): State.READY,
+    # What it needs is not to be had yet, as its builder found.
+    (State.RUNNING, Event.WAIT): State.WAITING,
     (State.RUNNING, Event.UPLOADED): State.PUBLISHING,
     (State.RUNNING, Event.SKIP): State.SKIPPED,
     (State.RUNNING, Event.FAIL): State.FAILED,

@@ -12,6 +12,7 @@ from quarters.model.repository import Published
 from quarters.planning import problems
 from quarters.planning.catalog import Catalog
 from quarters.planning.cycles import Arc, unwind
+from quarters.planning.lacks import Lack, by_base, lack
 from quarters.planning.matching import How, Matcher
 from quarters.planning.order import stages
 from quarters.planning.outdated import Wanted, published_version, raised, standing
@@ -32,6 +33,8 @@ class PlannedBuild(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     stage: int
     needs: tuple[Edge, ...]
+    lacks: tuple[Lack, ...] = ()
+    """What it waits for until an upstream brings it."""
     bumping: Bump = Bump.MINOR
     grounds: Grounds = Grounds()
     """What the detail says, for machines."""
@@ -79,9 +82,12 @@ def plan(wanted: Sequence[Wanted], catalog: Catalog, format: Format) -> Plan:
     resolution = resolve(selection.roots, catalog, matcher, format)
     edges, circles, dropped = _unwound(_with_links(resolution.edges, catalog), matcher, format)
     found = [*selection.problems]
-    found += [problems.unresolvable(ask, resolution, catalog) for ask in resolution.missing]
+    expected = {ask: one for ask in resolution.missing if (one := lack(ask, catalog, format)) is not None}
+    lacking = by_base((ask.pkgbase, one) for ask, one in expected.items())
+    missing = [ask for ask in resolution.missing if ask not in expected]
+    found += [problems.unresolvable(ask, resolution, catalog) for ask in missing]
     found += [problems.cycle(circle) for circle in circles]
-    broken = {ask.pkgbase for ask in resolution.missing}.union(*circles)
+    broken = {ask.pkgbase for ask in missing}.union(*circles)
     found += problems.dependents(broken, edges)
     kept = _reachable([root for root in selection.roots if root not in broken], edges)
     order = stages({pkgbase: {edge.pkgbase for edge in edges[pkgbase]} for pkgbase in kept})
@@ -95,7 +101,7 @@ def plan(wanted: Sequence[Wanted], catalog: Catalog, format: Format) -> Plan:
     return Plan(
         repository=catalog.repository,
         arch=catalog.arch,
-        builds=tuple(builds),
+        builds=tuple(msgspec.structs.replace(one, lacks=lacking.get(one.pkgbase, ())) for one in builds),
         problems=tuple(found),
         dropped=tuple(entry for entry in dropped if entry.pkgbase in kept),
         current=tuple(selection.current),

@@ -24,8 +24,8 @@ POLICIES: Mapping[Reason, Policy] = MappingProxyType(
         # The next builder may be free at once; only a build that kills its builders must slow down.
         Reason.BUILDER_LOST: Policy(5, timedelta(seconds=2), 10),
         Reason.DISK_FULL: Policy(4, timedelta(minutes=5), 3),
-        # Once: the mirror that the builder asked may have been behind.
-        Reason.DEPENDENCY_MISSING: Policy(2, timedelta(minutes=1), 1),
+        # Mirrors follow each other within hours.
+        Reason.DEPENDENCY_MISSING: Policy(6, timedelta(minutes=1), 4),
         Reason.INTERNAL_ERROR: Policy(3, timedelta(seconds=30), 10),
     }
 )

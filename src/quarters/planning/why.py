@@ -9,6 +9,7 @@ import msgspec
 from quarters.model.build import BROKEN, SATISFIED, Build, State
 from quarters.planning.assignment import Ready, refusal
 from quarters.planning.farm import Farm, Host
+from quarters.planning.lacks import Lack
 from quarters.planning.refusals import Backoff, Refusal
 from quarters.planning.wording import Ahead, refused, taken_next
 
@@ -18,6 +19,8 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
 
     now: datetime
     unfinished: Sequence[tuple[str, State]] = ()
+    lacks: Sequence[Lack] = ()
+    """What it needs and no upstream has yet."""
     hosts: Sequence[Host] = ()
     """The builders that are alive."""
     farm: Farm = Farm()
@@ -56,6 +59,10 @@ def refusals(build: Build, around: Circumstances) -> list[Refusal | None]:
 
 def _waiting(build: Build, around: Circumstances) -> str:
     unfinished = [entry for entry in around.unfinished if entry[1] not in SATISFIED]
+    if around.lacks:
+        words = "; and ".join(one.told() for one in around.lacks)
+        also = f" It also waits for {_listed(unfinished)}." if unfinished else ""
+        return f"It waits for {words}; it goes on by itself when that is there.{also}"
     if not unfinished:
         return "Everything it needs is there; it is about to become ready."
     return f"It waits for {_listed(unfinished)}."

@@ -146,4 +146,6 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     command: str | None = None
     exit_code: Annotated[int, Meta(ge=-(2**31), lt=2**31)] | None = None
     message: str = ""
+    missing: Word = ""
+    """The dependency, as recipes write it, that none of the builder's repositories has."""
     measured: Measured = Measured()

@@ -12,6 +12,7 @@ from quarters.model.builder import Builder
 from quarters.model.recipe import NeedKind, SourcedRecipe
 from quarters.model.repository import Compression, Network, Rebuilds, Repository, Snapshot, Upstream
 from quarters.model.token import Scope, Token
+from quarters.planning.lacks import Lack
 
 T = TypeVar("T")
 
@@ -251,6 +252,8 @@ class BuildView(Build, frozen=True, kw_only=True):
     why: str = ""
     steps: tuple[StepRecord, ...] = ()
     needs: tuple[Prerequisite, ...] = ()
+    lacks: tuple[Lack, ...] = ()
+    """What it needs and no upstream has yet."""
     wishes: tuple[Wish, ...] = ()
     """The requests that want it: the one that it was made for, and those that joined it."""
 

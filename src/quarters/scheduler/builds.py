@@ -24,7 +24,7 @@ from quarters.protocol.resources import (
 from quarters.scheduler.circumstances import circumstances
 from quarters.scheduler.selection import Rules
 from quarters.scheduler.settings import SchedulerSettings
-from quarters.storage import builds, leases, needs, wishes
+from quarters.storage import builds, lacks, leases, needs, wishes
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
 from quarters.storage.wakeups import Topic, Wakeups
@@ -74,7 +74,7 @@ class Builds:
 
     async def retry(self, build: int, who: str) -> BuildView:
         """Queue a broken build once more; what it blocked waits again."""
-        await self._database.write(builds.retry, build, self._now(), who)
+        await self._database.write(builds.retry, build, self._now(), f"by {who}")
         return await self._changed(build)
 
     async def cancel_all(self, which: Cancellation, who: str) -> Cancelled:
@@ -111,7 +111,7 @@ class Builds:
     def _revive(self, connection: Connection, which: Retry, who: str) -> Retried:
         latest, overtaken = builds.broken(connection, **msgspec.structs.asdict(which))
         for build in latest:
-            builds.retry(connection, build, self._now(), who)
+            builds.retry(connection, build, self._now(), f"by {who}")
         return Retried(builds=tuple(latest), overtaken=tuple(overtaken))
 
     def _view(self, connection: Connection, number: int) -> BuildView:
@@ -124,5 +124,6 @@ class Builds:
             why=why_not_running(build, around),
             steps=leases.steps_of(connection, number, build.attempt),
             needs=tuple(Prerequisite(**one._asdict()) for one in prerequisites),
+            lacks=lacks.of(connection, number),
             wishes=tuple(Wish(**msgspec.structs.asdict(one)) for one in wishes.of(connection, number)),
         )

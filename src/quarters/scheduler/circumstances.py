@@ -11,7 +11,7 @@ from quarters.planning.shares import handicap
 from quarters.planning.why import Circumstances
 from quarters.planning.wording import Ahead
 from quarters.scheduler.selection import Rules, farm_of
-from quarters.storage import builders, leases, queues
+from quarters.storage import builders, lacks, leases, queues
 from quarters.storage.needs import Prerequisite
 from quarters.storage.queues import Standing
 
@@ -27,7 +27,7 @@ def circumstances(
     """Those of `build`; builders seen since `alive_since` count as there."""
     unfinished = [(one.pkgbase, one.state) for one in prerequisites]
     if build.state is not State.READY:
-        return Circumstances(now=now, unfinished=unfinished)
+        return Circumstances(now=now, unfinished=unfinished, lacks=lacks.of(connection, build.id))
     found = queues.standings(connection, now)
     alive = tuple(builders.alive(connection, alive_since))
     loads = leases.loads(connection)

@@ -13,7 +13,7 @@ from quarters.planning.cycles import knots
 from quarters.planning.order import remaining_path
 from quarters.planning.plan import Plan, PlannedBuild
 from quarters.planning.resolve import Edge as Need
-from quarters.storage import builds, needs, rebuilds, requests, usage, wishes
+from quarters.storage import builds, lacks, needs, rebuilds, requests, usage, wishes
 from quarters.storage.needs import Edge
 from quarters.storage.requests import Earlier
 
@@ -77,6 +77,7 @@ def enqueue(
     _link(connection, plan, created, joined, held)
     untangled = _untangle(connection, plan, created | joined | held)
     _regroup(connection, plan, created, joined, order, (there, ended))
+    _note_lacks(connection, plan, created, joined)
     needs.unblock_dependents(connection, moves.values(), now)
     needs.settle(connection, {*created.values(), *joined.values(), *untangled}, now)
     return Enqueued(created=created, joined=joined, held=held)
@@ -199,6 +200,14 @@ def _link(
             for edge in _edges(build, numbers)
         ),
     )
+
+
+def _note_lacks(connection: Connection, plan: Plan, created: dict[str, int], joined: dict[str, int]) -> None:
+    """Store what builds wait for that no build brings; of those that were queued before, as the plan sees it now."""
+    states = needs.states(connection, joined.values())
+    waiting = {pkgbase: number for pkgbase, number in joined.items() if states[number] in _SETTLED}
+    numbers = created | waiting
+    lacks.put(connection, {numbers[it.pkgbase]: it.lacks for it in plan.builds if it.pkgbase in numbers})
 
 
 def _edges(build: PlannedBuild, numbers: dict[str, int]) -> Iterable[Edge]:

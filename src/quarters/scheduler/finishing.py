@@ -8,11 +8,13 @@ from sqlalchemy import Connection
 
 from quarters.model.build import Build, Event, Outcome, Reason
 from quarters.model.errors import Conflict
+from quarters.model.recipe import NeedKind
 from quarters.model.text import plain
+from quarters.planning.lacks import Lack
 from quarters.planning.retries import retry_at
 from quarters.protocol.builds import Finish, LeaseKey
 from quarters.scheduler import experience
-from quarters.storage import builds, leases, packages, uploads
+from quarters.storage import builds, lacks, leases, packages, uploads
 from quarters.storage.events import record
 from quarters.storage.transitions import transition
 
@@ -24,6 +26,8 @@ class Failure(NamedTuple):
     message: str
     command: str | None = None
     exit_code: int | None = None
+    missing: str = ""
+    """The dependency that the builder could not get, as recipes write it."""
 
 
 def finish(connection: Connection, key: LeaseKey, said: Finish, now: datetime) -> None:
@@ -61,7 +65,7 @@ def finish(connection: Connection, key: LeaseKey, said: Finish, now: datetime) -
             )
         case Outcome.FAILED:
             reason = said.reason or Reason.INTERNAL_ERROR
-            failure = Failure(reason, said.message, said.command, said.exit_code)
+            failure = Failure(reason, said.message, said.command, said.exit_code, said.missing)
             _fail_or_requeue(connection, build, held.tries, failure, now)
 
 
@@ -94,11 +98,16 @@ def _fail_or_requeue(
             command=failure.command, exit_code=failure.exit_code,
         )  # fmt: skip
         return
+    # Whether it is to be had yet is looked into by whoever follows the upstreams; until then nobody need try.
+    event = Event.WAIT if failure.missing else Event.REQUEUE
     transition(
-        connection, build.id, Event.REQUEUE, now,
+        connection, build.id, event, now,
         reason=failure.reason, message=failure.message, command=failure.command, exit_code=failure.exit_code,
         not_before=again, lease_expires_at=None, builder=None,
     )  # fmt: skip
+    if failure.missing:
+        lack = Lack(dependency=failure.missing, kind=NeedKind.MAKEDEPENDS)
+        lacks.put(connection, {build.id: [lack]})
 
 
 def _published_already(connection: Connection, build: Build, version: str) -> set[str]:

@@ -137,7 +137,7 @@ class Leases:
         if said.outcome is Outcome.BUILT:
             await self._seal(key, said)
         await self._database.write(finishing.finish, key, said, self._now())
-        self._wakeups.notify(Topic.PUBLISHING, Topic.log(key.build), *_CHANGED)
+        self._wakeups.notify(Topic.PUBLISHING, Topic.PLANNING, Topic.log(key.build), *_CHANGED)
 
     async def recover(self) -> None:
         """Clear away what a killed process left; to be done once, before builders are answered."""

@@ -211,8 +211,8 @@ def broken(
     return [row.id for row in rows if not row.overtaken], [row.id for row in rows if row.overtaken]
 
 
-def retry(connection: Connection, build: int, now: datetime, who: str) -> None:
-    """A person wants a broken build tried again: it and what it blocked wait again, and are ready if they can be.
+def retry(connection: Connection, build: int, now: datetime, why: str) -> None:
+    """Try a broken build again, `why` being `by ann` or `because …`; what it blocked waits again, or is ready if it can be.
 
     Conflict if another build has taken its place in the queue.
     """
@@ -220,20 +220,20 @@ def retry(connection: Connection, build: int, now: datetime, who: str) -> None:
     other = open_build(connection, one)
     if other is not None and other != build:
         raise Conflict(f"Build {other} of {one.pkgbase} is already queued; look at that one.")
-    grounds = msgspec.structs.replace(one.grounds, detail=_tried_again(one, who))
+    grounds = msgspec.structs.replace(one.grounds, detail=_tried_again(one, why))
     transition(
         connection, build, Event.RETRY, now, cause=Cause.RETRY, grounds=grounds,
         forgiven=one.attempt, not_before=None, finished_at=None,
-        step=None, reason=None, command=None, exit_code=None, message=f"Tried again by {who}.",
+        step=None, reason=None, command=None, exit_code=None, message=f"Tried again {why}.",
     )  # fmt: skip
     needs.unblock_dependents(connection, [build], now)
     needs.settle(connection, [build], now)
 
 
-def _tried_again(build: Build, who: str) -> str:
-    """Who asked, and what the build was there for at first."""
+def _tried_again(build: Build, why: str) -> str:
+    """Why it is, and what the build was there for at first."""
     first = build.grounds.detail or build.cause.replace("_", " ")
-    return f"tried again by {who}; at first: {first.rpartition('; at first: ')[2]}"
+    return f"tried again {why}; at first: {first.rpartition('; at first: ')[2]}"
 
 
 def _end(connection: Connection, build: int, event: Event, now: datetime, **columns: Any) -> None:

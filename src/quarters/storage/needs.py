@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, sele
 
 from quarters.model.build import BROKEN, OPEN, SATISFIED, Event, State
 from quarters.model.recipe import NeedKind
-from quarters.storage.schema import build_needs, builds
+from quarters.storage.schema import build_needs, builds, lacks
 from quarters.storage.transitions import chunks, is_in, transition_all
 
 Edge = tuple[int, int, str, NeedKind]
@@ -238,9 +238,10 @@ def _release(connection: Connection, ids: Collection[int], now: datetime) -> Non
         .join(_needed, _needed.c.id == build_needs.c.needs)
         .where(build_needs.c.build == builds.c.id, ~is_in(_needed, SATISFIED))
     )
+    lacking = select(lacks.c.build).where(lacks.c.build == builds.c.id)
     for some in chunks(sorted(ids)):
         query = select(builds.c.id).where(
-            and_(builds.c.id.in_(some), is_in(builds, [State.WAITING]), ~exists(unfinished))
+            and_(builds.c.id.in_(some), is_in(builds, [State.WAITING]), ~exists(unfinished), ~exists(lacking))
         )
         free = connection.execute(query).scalars().all()
         transition_all(connection, free, State.WAITING, Event.RELEASE, now, message="")

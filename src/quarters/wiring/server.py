@@ -31,6 +31,7 @@ from quarters.publishing.trust import Trust
 from quarters.publishing.withdrawals import Withdrawals
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
+from quarters.scheduler.dependencies import Dependencies
 from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.knowledge import Knowledge
@@ -154,6 +155,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         "aur": services.aur.run,
         "requests": requests.run,
         "schedules": services.schedules.run,
+        "dependencies": Dependencies(database, wakeups, formats, config.scheduler, _now).run,
         "leases": leases.run,
         "publishing": deliveries.run,
         "withdrawals": Withdrawals(database, wakeups, swap, formats).run,
