@@ -19,6 +19,7 @@ from quarters.model.build import State
 from quarters.model.errors import Conflict, Invalid, NotFound, PublishRejected, SignatureRefused, Unavailable
 from quarters.protocol.resources import KeyState, RepositoryChange
 from quarters.publishing.uploads import Terms
+from quarters.storage import events
 from tests.press import package, recipe
 from tests.serving import Running, running
 
@@ -174,6 +175,10 @@ async def test_the_key_that_signs_cannot_be_retired_nor_a_retired_one_used(serve
     server.press.keys.create("new", "New key")
     await server.admin.keys.use("new")
     assert (await server.admin.keys.retire("quarters")).state is KeyState.RETIRED
+    happened = await server.services.database.read(events.after, 0)
+    told = [(it.kind, it.subject) for it in happened if it.kind.startswith("key.")]
+    assert told[-1] == ("key.retired", "quarters")
+    assert "key.used" in {kind for kind, _ in told}
     assert not (server.press.folder / "keys" / "quarters.asc").exists()
     with pytest.raises(Conflict, match="is retired"):
         await server.admin.keys.use("quarters")

@@ -8,7 +8,7 @@ from quarters.protocol.resources import KeyView
 from quarters.publishing.change import Change
 from quarters.publishing.keys import KeyRing
 from quarters.publishing.swap import Credit, Swap
-from quarters.storage import repositories
+from quarters.storage import events, repositories
 from quarters.storage.database import Database
 
 _DAILY = 86_400.0
@@ -36,7 +36,24 @@ class Rotation:
             # A new snapshot, so that clients whose index is current take the new signature with an index of its own.
             async with self._swap.lock(repository.name):
                 await self._swap.publish(repository, Change(), Credit(actor, f"signed by the key {name}"))
+        await self._record("key.used", name, actor)
         return view
+
+    async def extend(self, name: str, days: int, actor: str) -> KeyView:
+        """Let a key expire later."""
+        view = await asyncio.to_thread(self._keys.extend, name, days)
+        await self._record("key.extended", name, actor)
+        return view
+
+    async def retire(self, name: str, *, revoke: bool, actor: str) -> KeyView:
+        """Never sign with a key again; its secret is deleted."""
+        view = await asyncio.to_thread(lambda: self._keys.retire(name, revoke=revoke))
+        await self._record("key.retired", name, actor)
+        return view
+
+    async def _record(self, kind: str, name: str, actor: str) -> None:
+        data: events.Data = {"actor": actor}
+        await self._database.write(events.record, self._swap.now(), kind, name, data)
 
     async def run(self) -> None:
         """Say every day in the log what has to be done about keys, until cancelled."""

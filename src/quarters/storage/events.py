@@ -36,5 +36,11 @@ def newest(connection: Connection) -> int:
     return connection.execute(select(func.max(events.c.id))).scalar() or 0
 
 
+def missed(connection: Connection, last: int) -> bool:
+    """Whether events after the id `last` were removed because of their age."""
+    oldest = connection.execute(select(func.min(events.c.id))).scalar()
+    return oldest is not None and 0 < last < oldest
+
+
 def _happening(row: RowMapping) -> Happening:
     return Happening(id=row["id"], at=row["at"], kind=row["kind"], subject=row["subject"], data=row["data"])

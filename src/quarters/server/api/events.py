@@ -1,6 +1,7 @@
 """Everything that happens, as it happens."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
@@ -9,6 +10,7 @@ from litestar.params import HeaderParameter
 from litestar.response import Stream
 
 from quarters.model.errors import Invalid
+from quarters.model.event import Happening
 from quarters.model.token import Scope
 from quarters.protocol.streams import KEEP_ALIVE, LAST_EVENT_ID, MEDIA_TYPE, StreamEvent, encode
 from quarters.server.routes import API, Followed, Given, needs
@@ -18,6 +20,7 @@ from quarters.storage import events
 from quarters.storage.wakeups import Topic
 
 _LONGEST_ID = 18
+_FORGOTTEN = "events.forgotten"
 
 Last = Annotated[
     str | None,
@@ -31,7 +34,10 @@ Last = Annotated[
 
 @get("/", media_type=MEDIA_TYPE, **needs(Scope.READ, "followEvents"))
 async def follow_events(services: Given, streams: Followed, last: Last = None) -> Stream:
-    """Follow what happens: each event is named by its kind, with a Happening as JSON in its data."""
+    """Follow what happens: each event is named by its kind, with a Happening as JSON in its data.
+
+    Where events after Last-Event-ID were removed because of their age, the first event says `events.forgotten`.
+    """
     if last is not None and not (last.isascii() and last.isdigit()):
         raise Invalid("Last-Event-ID is not the id of an event.")
     after = await services.database.read(events.newest) if last is None else int(last)
@@ -40,6 +46,8 @@ async def follow_events(services: Given, streams: Followed, last: Last = None) -
 
 async def _happenings(services: Services, streams: Streams, after: int) -> AsyncIterator[bytes]:
     yield KEEP_ALIVE
+    if await services.database.read(events.missed, after):
+        yield encode(StreamEvent(_FORGOTTEN, msgspec.json.encode(_gap(after)).decode(), str(after)))
     while not streams.closed:
         mark = streams.mark(Topic.EVENTS)
         found = await services.database.read(events.after, after)
@@ -49,6 +57,10 @@ async def _happenings(services: Services, streams: Streams, after: int) -> Async
             yield encode(StreamEvent(happening.kind, data, str(after)))
         if not found and not await streams.wait(Topic.EVENTS, mark):
             yield KEEP_ALIVE
+
+
+def _gap(after: int) -> Happening:
+    return Happening(id=after, at=datetime.now(UTC), kind=_FORGOTTEN, subject="", data={})
 
 
 def router() -> Router:

@@ -39,15 +39,15 @@ async def use_key(services: Given, actor: Actor, name: Name) -> KeyView:
 
 
 @post("/keys/{name:str}/extend", status_code=200, **needs(Scope.ADMIN, "extendKey", 404, 413))
-async def extend_key(services: Given, name: Name, data: JSONBody[KeyExtension]) -> KeyView:
+async def extend_key(services: Given, actor: Actor, name: Name, data: JSONBody[KeyExtension]) -> KeyView:
     """Let this key expire later."""
-    return await asyncio.to_thread(services.keys.extend, name, data.days)
+    return await services.rotation.extend(name, data.days, actor)
 
 
 @post("/keys/{name:str}/retire", status_code=200, **needs(Scope.ADMIN, "retireKey", 404, 409, 413))
-async def retire_key(services: Given, name: Name, data: JSONBody[KeyRetirement]) -> KeyView:
+async def retire_key(services: Given, actor: Actor, name: Name, data: JSONBody[KeyRetirement]) -> KeyView:
     """Never sign with this key again, and tell clients to trust it no more; its secret is deleted."""
-    return await asyncio.to_thread(lambda: services.keys.retire(name, revoke=data.revoke))
+    return await services.rotation.retire(name, revoke=data.revoke, actor=actor)
 
 
 @get("/repositories/{name:str}/keyring", media_type=_KEYS, **needs(None, "showKeyring", 404))
