@@ -169,3 +169,22 @@ async def test_a_file_that_is_lost_is_wanted_again(press: Press) -> None:
     press.files.path(sha256(made)).unlink()
     assert await weighed(press, made) == [Verdict.WANTED]
     assert (await press.imports.publish("own", all_of(made), "anna")).packages == 0
+
+
+async def test_what_is_to_be_whole_is_published_in_one_snapshot_or_not_at_all(press: Press) -> None:
+    some = [package("one"), package("two"), package("three", arch="any")]
+    for made in some:
+        await take(press, made)
+    wanted = Import(packages=tuple(map(sha256, some)), whole=True)
+    done = await press.imports.publish("own", wanted, "anna")
+    assert done.snapshot is not None
+    assert (done.packages, done.snapshot.number) == (3, 2)
+    assert done.snapshot.note.startswith("upload of ")
+    older, newer = package("one", "0.9-1"), package("four")
+    for made in (older, newer):
+        await take(press, made)
+    wanted = Import(packages=(sha256(newer), sha256(older)), whole=True)
+    with pytest.raises(PublishRejected, match=r"Nothing is published.*one-0\.9-1.*is older than"):
+        await press.imports.publish("own", wanted, "anna")
+    assert "four" not in await press.listed()
+    assert len((await press.history.list("own", 10, None)).items) == 2

@@ -92,3 +92,11 @@ async def test_upstreams_satisfy_dependencies_once_they_are_known(press: Press) 
 
     await press.database.write(put)
     assert (await promote(press, "app")).missing == ()
+
+
+async def test_a_group_stands_for_all_packages_in_it(press: Press) -> None:
+    for name in ("loud", "quiet", "alone"):
+        group = "" if name == "alone" else "group = voices\n"
+        await press.upload(package(name, more=group), "testing")
+    done = await promote(press, "voices")
+    assert [it.name for it in done.packages] == ["loud", "quiet"]

@@ -1,6 +1,7 @@
 """Snapshots, promotions, retention and checks over a real connection, and by the commands of a person."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -114,6 +115,34 @@ async def test_the_commands_for_promotion(filled: Running) -> None:
     assert "needs greet>=2" in await person.run("promote", "own", "stable", "app", code=1)
     assert "or give --all" in await person.run("promote", "own", "stable", code=1)
     assert "stable is now at snapshot 2" in await person.run("promote", "own", "stable", "--all")
+
+
+async def test_several_files_are_published_in_one_snapshot_or_none_of_them(
+    filled: Running, tmp_path: Path
+) -> None:
+    person, files = Person(filled), []
+    for made in (package("one"), package("two"), package("greet", "1-2")):
+        files.append(str(tmp_path / made.file_name))
+        Path(files[-1]).write_bytes(made.content)
+    said = await person.run("publish", "own", *files, code=1)
+    assert "Nothing is published, since not all can be." in said
+    assert "greet 1-2 is older than the published 2-1" in said
+    before = (await filled.admin.snapshots.list("own")).items[0].number
+    published = await person.json("publish", "own", *files[:2])
+    assert [it["name"] for it in published] == ["one", "two"]
+    assert (await filled.admin.snapshots.list("own")).items[0].number == before + 1
+    await person.run("publish", "own", *files, "--allow-downgrade")
+
+
+async def test_a_package_is_shown_with_all_that_is_known_of_it(filled: Running) -> None:
+    person = Person(filled)
+    said = await person.run("package", "own", "greet")
+    assert "greet 2-1 (x86_64)" in said
+    assert re.search(r"Needed by +app\n", said)
+    assert re.search(r"From +an upload\n", said)
+    assert re.search(r"1-1 +\S+ .*ago +2 +3", said)
+    assert await person.run("package", "own", "greet", "--files") == "usr/share/greet\n"
+    assert (await person.json("package", "own", "app"))["depends"] == ["greet>=2"]
 
 
 async def test_the_commands_for_upkeep(filled: Running) -> None:

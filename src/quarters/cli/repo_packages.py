@@ -1,5 +1,7 @@
 """`quarters repo packages|publish|remove|promote`: what is in a repository, and how it gets there."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +17,7 @@ from quarters.protocol.snapshots import Promotion
 
 if TYPE_CHECKING:
     from quarters.protocol.client import Client
+    from quarters.protocol.resources import PackageView
 
 
 _SIGNATURE = ".sig"
@@ -62,18 +65,41 @@ async def publish(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Upload package files, each with its signature FILE.sig where that is named too; clients can install them at once."""
+    """Upload package files, each with its signature FILE.sig where that is named too: all in one snapshot, or none."""
     pairs = _with_signatures(files)
     async with connect() as client:
-        added = [
-            await client.repositories.publish(name, file, signature, allow_downgrade=allow_downgrade)
-            for file, signature in pairs
-        ]
+        if len(pairs) == 1:
+            file, signature = pairs[0]
+            added: Sequence[PackageView] = [
+                await client.repositories.publish(name, file, signature, allow_downgrade=allow_downgrade)
+            ]
+        else:
+            added = await _publish_all(client, name, pairs, allow_downgrade=allow_downgrade)
     if json:
         return output.show(added)
     for it in added:
         output.say(f"{it.name} {it.version} ({it.arch}) is published in {it.repository}.")
     return None
+
+
+async def _publish_all(
+    client: "Client", name: str, pairs: Sequence[tuple[Path, bytes | None]], *, allow_downgrade: bool
+) -> "list[PackageView]":
+    """Send all files before any of them is listed."""
+    from quarters.protocol.client.files import pieces
+    from quarters.protocol.imports import Import
+
+    sha256s = []
+    for file, signature in pairs:
+        with file.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        announced = (file.name, file.stat().st_size, sha256)
+        await client.imports.send(name, announced, pieces(file), signature)
+        sha256s.append(sha256)
+    wanted = Import(packages=tuple(sha256s), allow_downgrade=allow_downgrade, whole=True)
+    await client.imports.publish(name, wanted)
+    listed = await everything(lambda cursor: client.repositories.packages(name, cursor=cursor))
+    return list({it.sha256: it for it in listed if it.sha256 in sha256s}.values())
 
 
 async def remove(
@@ -109,7 +135,7 @@ class Choice:
 async def promote(
     source: str, target: str, /, *packages: str, choice: Choice | None = None, json: Json = False
 ) -> int:
-    """List packages (pkgbases or package names) of one repository in another one too, if nothing there breaks."""
+    """List packages (named by pkgbase, group or name) of one repository in another one too, if nothing there breaks."""
     chosen = choice or Choice()
     if bool(packages) == chosen.all:
         raise Invalid("Name the packages to promote, or give --all.")

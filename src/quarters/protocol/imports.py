@@ -65,10 +65,11 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Import(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """List package files that are here already, all in one snapshot; those that are refused do not keep out the others."""
+    """List package files that are here already, in one snapshot: `whole` all or none, else those that are not refused."""
 
     packages: Annotated[tuple[Sha256, ...], msgspec.Meta(max_length=MOST)]
     allow_downgrade: bool = False
+    whole: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Promotion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """List packages of this repository in another one as well; `packages` are pkgbases or package names, empty for all."""
+    """List packages of this repository in another one as well; `packages` are pkgbases, groups or packages; none: all."""
 
     target: str
     packages: tuple[str, ...] = ()

@@ -14,11 +14,14 @@ from quarters.protocol.imports import Held, Import, Imported, Offer, Offered, Re
 from quarters.publishing import trust
 from quarters.publishing.change import Gathering
 from quarters.publishing.intake import Intake
-from quarters.publishing.swap import Credit, Swap
+from quarters.publishing.swap import Credit, Swap, told
 from quarters.publishing.verify import Delivered, arches_of, check_delivered
 from quarters.storage import garbage, packages, repositories
 from quarters.storage.database import Database
 from quarters.storage.package_files import PackageFiles
+
+_TOLD = 10
+"""Files that a refusal names."""
 
 
 class Imports:
@@ -70,7 +73,7 @@ class Imports:
         return Held(file_name=file.file_name, sha256=file.sha256)
 
     async def publish(self, name: str, wanted: Import, actor: str) -> Imported:
-        """List all that is here of `wanted` in one snapshot; NotFound."""
+        """List all that is here of `wanted` in one snapshot; NotFound, PublishRejected if not all can be that are to."""
         sha256s = list(dict.fromkeys(wanted.packages))
         async with self._swap.lock(name):
             # From now on nobody removes them for as long as the grace is.
@@ -92,10 +95,15 @@ class Imports:
                     fresh += len(gathering.accept([file], allow_downgrade=wanted.allow_downgrade))
                 except PublishRejected as error:
                     refused.append(Refused(file_name=file.file_name if file else sha256, reason=str(error)))
+            if refused and wanted.whole:
+                why = " ".join(f"{it.file_name}: {it.reason}" for it in refused[:_TOLD])
+                raise PublishRejected(f"Nothing is published, since not all can be. {why}")
             change = gathering.change([])
             snapshot = None
             if change.put:
-                credit = Credit(actor, f"import of {fresh} packages")
+                names = told([file.file_name for file in here.values()])
+                note = f"upload of {names}" if wanted.whole else f"import of {fresh} packages"
+                credit = Credit(actor, note)
                 snapshot = await self._swap.publish(repository, change, credit)
         return Imported(repository=name, packages=fresh, refused=tuple(refused), snapshot=snapshot)
 

@@ -68,11 +68,16 @@ def _wanted(connection: Connection, name: str, promotion: Promotion) -> tuple[Re
     found = [
         it
         for it in packages.listed(connection, name)
-        if it.arch in arches and (not chosen or it.file.name in chosen or it.file.base in chosen)
+        if it.arch in arches and (not chosen or not chosen.isdisjoint(_names(it)))
     ]
-    if missing := sorted(chosen.difference(*((it.file.name, it.file.base) for it in found))):
+    if missing := sorted(chosen.difference(*map(_names, found))):
         raise NotFound(f"{name} lists no {', '.join(missing)} for {', '.join(sorted(arches))}.")
     return target, found
+
+
+def _names(listed: Listed) -> tuple[str, ...]:
+    """What people call a package by, alone or with others."""
+    return (listed.file.name, listed.file.base, *listed.file.groups)
 
 
 def _missing(
