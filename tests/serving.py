@@ -19,6 +19,7 @@ from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.knowledge import Knowledge
 from quarters.scheduler.leases import Leases
+from quarters.scheduler.rebuilds import Rebuilds
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.schedules import Schedules
 from quarters.scheduler.settings import LogsSettings, SchedulerSettings
@@ -115,6 +116,7 @@ def services(
         aur=AurAdditions(sourcing, sources, wakeups, FORMATS, knowledge),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
         schedules=Schedules(database, wakeups, upstreams, FORMATS, scheduling, clock),
+        rebuilds=Rebuilds(database, wakeups, upstreams, FORMATS, scheduling, clock),
         builds=Builds(database, wakeups, logs, scheduling, clock),
         build_history=BuildHistory(database, wakeups, logs, LogsSettings(), clock),
         builders=Builders(database, wakeups, scheduling, clock),

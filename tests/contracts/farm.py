@@ -19,6 +19,7 @@ from quarters.scheduler.builds import Builds
 from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.leases import Leases
+from quarters.scheduler.rebuilds import Rebuilds
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.settings import LogsSettings, SchedulerSettings
 from quarters.scheduler.upstreams import Upstreams
@@ -58,6 +59,7 @@ class Farm:
         upstreams = Upstreams(database, self.wakeups, FORMATS, self.settings, self.clock)
         self.upstreams = upstreams
         self.requests = Requests(database, self.wakeups, upstreams, FORMATS, self.settings, self.clock)
+        self.rebuilds = Rebuilds(database, self.wakeups, upstreams, FORMATS, self.settings, self.clock)
         self.builds = Builds(database, self.wakeups, self.logs, self.settings, self.clock)
         self.history = BuildHistory(database, self.wakeups, self.logs, LogsSettings(), self.clock)
         self.builders = Builders(database, self.wakeups, self.settings, self.clock)

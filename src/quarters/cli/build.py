@@ -1,6 +1,7 @@
 """`quarters build`: ask for packages to be built."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
@@ -10,6 +11,9 @@ from quarters.cli.output import Arch, Json, Repo
 from quarters.model.errors import Invalid
 from quarters.protocol.resources import BuildRequest, Requested
 
+if TYPE_CHECKING:
+    from quarters.protocol.client import Client
+
 app = App(
     name="build",
     help_epilogue="The exit code is 1 if something cannot be built or, with --follow, if a build does not succeed; builds "
@@ -17,35 +21,62 @@ app = App(
 )
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """On which terms packages are built."""
+
+    force: Annotated[
+        bool,
+        Parameter(
+            negative=(), help="Build also what is up to date, with a higher pkgrel where policy raises it."
+        ),
+    ] = False
+    allow_downgrade: Annotated[
+        bool, Parameter(negative=(), help="Let what is built take the place of newer packages.")
+    ] = False
+    priority: Annotated[int, Parameter(help="Builds of a higher priority come first.")] = 0
+
+
 @app.default
 async def build(
     *packages: Annotated[str, Parameter(help="Package bases, or names of packages.")],
     repo: Repo = None,
     arch: Arch = None,
-    force: Annotated[
-        bool, Parameter(negative=(), help="Build again what is up to date, with a higher pkgrel.")
-    ] = False,
-    priority: Annotated[int, Parameter(help="Builds of a higher priority come first.")] = 0,
+    terms: Terms | None = None,
     follow: Annotated[bool, Parameter(negative=(), help="Show the builds until they have ended.")] = False,
     json: Json = False,
 ) -> int:
     """Build packages, and everything that they need first."""
     if not packages:
         raise Invalid("Name at least one package; `quarters plan` shows everything that is outdated.")
+    on = terms or Terms()
     async with connect() as client:
         requested = await client.builds.request(
-            BuildRequest(packages=packages, repository=repo, arch=arch, force=force, priority=priority)
+            BuildRequest(
+                packages=packages,
+                repository=repo,
+                arch=arch,
+                force=on.force,
+                priority=on.priority,
+                allow_downgrade=on.allow_downgrade,
+            )
         )
-        numbers = (*requested.builds, *requested.joined)
-        if not (json and follow):
-            output.show(requested) if json else _tell(requested, follow=follow)
-        good = True
-        if follow and numbers:
-            from quarters.cli.progress import progress
-            from quarters.cli.watch import until_over
+        return await report(client, requested, follow=follow, json=json)
 
-            with progress(json=json) as shown:
-                good = await until_over(client, numbers, shown)
+
+async def report(client: "Client", requested: Requested, *, follow: bool, json: bool) -> int:
+    """Say what became of a request and, with `follow`, how its builds go; the exit code."""
+    numbers = (*requested.builds, *requested.joined)
+    if not (json and follow):
+        output.show(requested) if json else _tell(requested, follow=follow)
+    good = True
+    if follow and numbers:
+        from quarters.cli.progress import progress
+        from quarters.cli.watch import until_over
+
+        with progress(json=json) as shown:
+            good = await until_over(client, numbers, shown)
     return 0 if good and not requested.problems else 1
 
 
@@ -58,6 +89,9 @@ def _tell(requested: Requested, *, follow: bool) -> None:
         output.say(f"Queued {_counted(requested.builds)}.")
     if requested.joined:
         output.say(f"Already queued: {_counted(requested.joined)}.")
+    if requested.rebuild is not None:
+        number = requested.rebuild
+        output.say(f"It is published together, as rebuild {number}: `quarters rebuilds show {number}`.")
     if (requested.builds or requested.joined) and not follow:
         output.say("Watch them with `quarters builds watch`.")
 

@@ -25,6 +25,8 @@ _COMMANDS = (
     ("Packages", "aur", "Search the AUR, and follow packages of it with all that they need."),
     ("Packages", "plan", "Show what would be built, in which order, and why."),
     ("Packages", "build", "Build packages, and everything that they need first."),
+    ("Packages", "rebuild", "Build packages again, or what depends on a library, and publish it together."),
+    ("Packages", "rebuilds", "Rebuilds: list, explain, publish without the rest, drop; what is suggested."),
     ("Packages", "builds", "Builds: watch, list, explain, cancel, retry."),
     ("Packages", "log", "Show what a build printed, also while it runs."),
     ("Packages", "schedule", "Show the next times at which a schedule fires."),

@@ -37,11 +37,12 @@ async def plan(
     if json:
         output.show(found)
     else:
-        _draw(found)
+        draw(found)
     return 1 if found.problems else 0
 
 
-def _draw(plan: Plan) -> None:
+def draw(plan: Plan) -> None:
+    """Show a plan as a tree, with what is to be said about what is not in it."""
     out = output.console()
     if plan.builds:
         out.print(_tree(plan))

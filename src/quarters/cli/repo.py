@@ -9,8 +9,9 @@ from cyclopts import App, Parameter
 from quarters.cli import output, repo_package, repo_packages, repo_snapshots, repo_transfer, repo_upkeep
 from quarters.cli.connection import connect, everything
 from quarters.cli.output import Json, Yes
+from quarters.model.build import Bump
 from quarters.model.errors import Invalid
-from quarters.model.repository import Compression, Network, Upstream
+from quarters.model.repository import Compression, Network, Rebuilds, Upstream
 from quarters.protocol.resources import NewRepository, RepositoryChange, RepositoryView
 
 app = App(name="repo")
@@ -30,6 +31,9 @@ KeepDays = Annotated[
 
 _GRACE = "Hours that packages stay after the recipes that made them left their source."
 _COMPRESSION = "Of the index: gzip, which everything reads, or zstd, which is smaller."
+
+_REBUILDS = "What to do when a library that others link to goes: build them again with it (auto), tell (suggest), or off."
+_BUMP = "How a rebuild raises the pkgrel: minor (1 becomes 1.1), whole (1 becomes 2), or none."
 
 
 @Parameter(name="*")
@@ -63,6 +67,8 @@ class Policy:
     keep_days: KeepDays = 0
     withdrawal_grace: Annotated[int, Parameter(help=_GRACE)] = 0
     compression: Annotated[Compression, Parameter(help=_COMPRESSION)] = Compression.GZIP
+    rebuilds: Annotated[Rebuilds, Parameter(help=_REBUILDS)] = Rebuilds.SUGGEST
+    bump: Annotated[Bump, Parameter(help=_BUMP)] = Bump.MINOR
 
 
 @app.command
@@ -81,6 +87,8 @@ async def create(name: str, /, *, policy: Policy | None = None, json: Json = Fal
         keep_days=chosen.keep_days,
         withdrawal_grace=chosen.withdrawal_grace,
         compression=chosen.compression,
+        rebuilds=chosen.rebuilds,
+        bump=chosen.bump,
     )
     async with connect() as client:
         made = await client.repositories.create(new)
@@ -156,6 +164,8 @@ class Edits:
     timeout: Annotated[int | None, Parameter(help="Seconds that a build may take at most.")] = None
     withdrawal_grace: Annotated[int | None, Parameter(help=_GRACE)] = None
     compression: Annotated[Compression | None, Parameter(help=_COMPRESSION)] = None
+    rebuilds: Annotated[Rebuilds | None, Parameter(help=_REBUILDS)] = None
+    bump: Annotated[Bump | None, Parameter(help=_BUMP)] = None
 
 
 @app.command
@@ -238,6 +248,8 @@ def _facts(it: RepositoryView) -> list[tuple[str, object]]:
         ("Format", it.format),
         ("Architectures", it.arches),
         ("Compression", it.compression.value),
+        ("Rebuilds", it.rebuilds.value),
+        ("Bump", it.bump.value),
         ("Packages", snapshot.packages if snapshot else 0),
         ("Snapshot", f"{snapshot.number}, {output.ago(snapshot.created_at)}" if snapshot else None),
         ("Signed by", it.key),

@@ -26,6 +26,8 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     farm: Farm = Farm()
     lost_by: str | None = None
     ahead: Ahead = Ahead()
+    together: str = ""
+    """What the rebuild waits for with which its packages become visible, "" if they are."""
 
 
 _SHOWN = 3
@@ -95,6 +97,8 @@ def _publishing(build: Build, around: Circumstances) -> str:
 
 
 def _succeeded(build: Build, around: Circumstances) -> str:
+    if around.together:
+        return f"It succeeded; its packages become visible with rebuild {build.rebuild}. {around.together}"
     return f"It succeeded; its packages are in {build.repository}."
 
 

@@ -171,8 +171,10 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     repository: str | None = None
     arch: str | None = None
     force: bool = False
-    """Build also what is published already, as a rebuild with a higher pkgrel."""
+    """Build also what is published already, with a higher pkgrel where the repository's policy raises it."""
     priority: int = 0
+    allow_downgrade: bool = False
+    """Whether what is built may take the place of newer packages."""
 
 
 class BuildFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,6 +236,8 @@ class Requested(msgspec.Struct, frozen=True, kw_only=True):
     joined: tuple[int, ...] = ()
     current: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    rebuild: int | None = None
+    """The rebuild with which all of it becomes visible at once."""
 
 
 class Prerequisite(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,12 +6,14 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from quarters.model.build import Build, State
+from quarters.model.rebuild import PENDING, RebuildState
 from quarters.planning.farm import Farm, Host
 from quarters.planning.shares import handicap
+from quarters.planning.together import why_not_visible
 from quarters.planning.why import Circumstances
 from quarters.planning.wording import Ahead
 from quarters.scheduler.selection import Rules, farm_of
-from quarters.storage import builders, lacks, leases, queues
+from quarters.storage import builders, lacks, leases, queues, rebuilds
 from quarters.storage.needs import Prerequisite
 from quarters.storage.queues import Standing
 
@@ -27,7 +29,12 @@ def circumstances(
     """Those of `build`; builders seen since `alive_since` count as there."""
     unfinished = [(one.pkgbase, one.state) for one in prerequisites]
     if build.state is not State.READY:
-        return Circumstances(now=now, unfinished=unfinished, lacks=lacks.of(connection, build.id))
+        return Circumstances(
+            now=now,
+            unfinished=unfinished,
+            lacks=lacks.of(connection, build.id),
+            together=_together(connection, build),
+        )
     found = queues.standings(connection, now)
     alive = tuple(builders.alive(connection, alive_since))
     loads = leases.loads(connection)
@@ -44,6 +51,16 @@ def circumstances(
         lost_by=queues.lost_by(connection, build.id),
         ahead=_ahead(connection, build, found, farm, now),
     )
+
+
+def _together(connection: Connection, build: Build) -> str:
+    """What keeps a build that succeeded from being visible."""
+    if build.state is not State.SUCCEEDED or build.rebuild is None:
+        return ""
+    rebuild = rebuilds.get(connection, build.rebuild)
+    if rebuild.state not in PENDING:
+        return "" if rebuild.state is RebuildState.PUBLISHED else rebuild.message
+    return why_not_visible(rebuild, rebuilds.members(connection, rebuild.id))
 
 
 def _ahead(

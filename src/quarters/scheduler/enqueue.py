@@ -98,12 +98,10 @@ def _sorted_out(
         queued, last = there.get(build.pkgbase), ended.get(build.pkgbase)
         if queued is not None and (queued.fingerprint, queued.bump) == (build.fingerprint, build.bump):
             joined[build.pkgbase] = queued.id
-        elif (queued is None and last is not None and _is_staged(build, last)) or (
-            order.automatic
-            and queued is None
+        elif (
+            queued is None
             and last is not None
-            and not _may_differ(build, recipes[build.pkgbase])
-            and _is_held(build, last, fresh)
+            and _is_left(build, last, fresh, order, may_differ=_may_differ(build, recipes[build.pkgbase]))
         ):
             held[build.pkgbase] = last.id
         else:
@@ -111,13 +109,14 @@ def _sorted_out(
     return joined, held, list(fresh.values())
 
 
-def _is_staged(build: PlannedBuild, last: Earlier) -> bool:
-    """Whether the very same was built and becomes visible with the rest of a rebuild."""
-    return (
-        last.rebuild is not None
-        and last.state in SATISFIED
-        and (last.fingerprint, last.bump) == (build.fingerprint, build.bump)
-    )
+def _is_left(
+    build: PlannedBuild, last: Earlier, fresh: Container[str], order: Order, *, may_differ: bool
+) -> bool:
+    """Whether what became of the last build stands, instead of another try."""
+    same = (last.fingerprint, last.bump) == (build.fingerprint, build.bump)
+    if last.rebuild is not None and last.state in SATISFIED and same:
+        return True  # it becomes visible with the rest of its rebuild
+    return order.automatic and not may_differ and _is_held(build, last, fresh)
 
 
 def _regroup(

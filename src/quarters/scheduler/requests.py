@@ -10,13 +10,12 @@ from sqlalchemy import Connection
 
 from quarters.formats.format import Format, Formats
 from quarters.model.build import Cause
-from quarters.model.errors import Invalid, NotFound, QuartersError
-from quarters.model.repository import Repository
+from quarters.model.errors import Invalid, QuartersError
 from quarters.planning.catalog import Catalog
 from quarters.planning.outdated import Wanted, outdated
 from quarters.planning.plan import Plan
-from quarters.planning.problems import ProblemKind
 from quarters.protocol.resources import BuildRequest, PlanRequest, Requested
+from quarters.scheduler.answers import arches_of, chosen, refuse_unknown
 from quarters.scheduler.enqueue import Order, enqueue
 from quarters.scheduler.proposals import Proposal, carry_out, propose, sentences
 from quarters.scheduler.settings import SchedulerSettings
@@ -48,8 +47,8 @@ class Requests:
 
     async def plan(self, request: PlanRequest) -> Plan:
         """What would be built, and why; for the repository's first architecture where none is named."""
-        repository = await self._repository(request.repository)
-        arch = _arches(repository, request.arch)[0]
+        repository = await chosen(self._database, request.repository)
+        arch = arches_of(repository, request.arch)[0]
         wish = (
             _asked(request.packages, force=request.force) if request.packages else _everything(request.force)
         )
@@ -61,8 +60,8 @@ class Requests:
         """Queue packages with all that they need; NotFound, with near matches, if no recipe makes one of them."""
         if not request.packages:
             raise Invalid("Name at least one package to build.")
-        repository = await self._repository(request.repository)
-        arches = _arches(repository, request.arch)
+        repository = await chosen(self._database, request.repository)
+        arches = arches_of(repository, request.arch)
         await self._upstreams.ensure(repository)
 
         def make(connection: Connection) -> Proposal:
@@ -139,23 +138,6 @@ class Requests:
                 structlog.get_logger(__name__).exception("refreshing upstreams failed; it is tried again")
             await asyncio.sleep(min(self._settings.upstream_refresh, 6 * self._settings.poll))
 
-    async def _repository(self, name: str | None) -> Repository:
-        if name is not None:
-            return await self._database.read(repositories.get, name)
-        found = await self._database.read(repositories.listed)
-        if not found:
-            raise NotFound("There is no repository yet; create one with `quarters repo create`.")
-        if len(found) > 1:
-            names = ", ".join(repository.name for repository in found)
-            raise Invalid(f"Say which repository is meant: {names}.")
-        return found[0]
-
-
-def _arches(repository: Repository, arch: str | None) -> Sequence[str]:
-    if arch is not None and arch not in repository.arches:
-        raise Invalid(f"{repository.name} is for {', '.join(repository.arches)}, not for {arch}.")
-    return repository.arches if arch is None else (arch,)
-
 
 def _requester(source: str) -> str:
     return f"source:{source}"
@@ -175,8 +157,14 @@ def _outdated_of(source: str, others: Collection[str]) -> Callable[[Catalog, For
     """What is outdated of the recipes of `source` without `others`, which wait for the clock."""
 
     def wish(catalog: Catalog, format: Format) -> list[Wanted]:
-        mine = (one for one in outdated(catalog, format) if catalog.recipes[one.name].source == source)
-        return [one for one in mine if one.name not in others]
+        # What lost a library is built again by policy, whatever source it comes from.
+        return [
+            one
+            for one in outdated(catalog, format)
+            if catalog.recipes[one.name].source == source
+            and one.name not in others
+            and one.cause is not Cause.REBUILD
+        ]
 
     return wish
 
@@ -185,10 +173,15 @@ def _queue(
     connection: Connection, proposal: Proposal, *, request: BuildRequest, requester: str, now: datetime
 ) -> Requested:
     """Carry out what a person asked for."""
-    _refuse_unknown(proposal)
+    refuse_unknown(proposal)
     arch = proposal.parts[0].plan.arch if len(proposal.parts) == 1 else ""
     number = requests.add(connection, proposal.repository, arch, requester, request.packages, now)
-    order = Order(request=number, requester=requester, priority=request.priority)
+    order = Order(
+        request=number,
+        requester=requester,
+        priority=request.priority,
+        allow_downgrade=request.allow_downgrade,
+    )
     done = [enqueue(connection, plan, recipes, order, now) for plan, recipes in proposal.parts]
     problems = sentences(connection, proposal)
     requests.set_problems(connection, number, problems, now)
@@ -220,13 +213,3 @@ def _queue_outdated(
     requests.set_problems(connection, number, sentences(connection, proposal), now)
     sources.planned(connection, name, generation.number)
     return new
-
-
-def _refuse_unknown(proposal: Proposal) -> None:
-    found = [problem for part in proposal.parts for problem in part.plan.problems]
-    unknown = dict.fromkeys(one.message for one in found if one.kind is ProblemKind.UNKNOWN)
-    if unknown:
-        raise NotFound(" ".join(unknown))
-    unreadable = dict.fromkeys(one.message for one in found if one.kind is ProblemKind.UNREADABLE)
-    if unreadable:
-        raise Invalid(" ".join(unreadable))

@@ -21,6 +21,7 @@ from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
 from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.leases import Leases
+from quarters.scheduler.rebuilds import Rebuilds
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.schedules import Schedules
 from quarters.server.metrics import Metrics
@@ -60,6 +61,7 @@ class Services:
     aur: AurAdditions
     requests: Requests
     schedules: Schedules
+    rebuilds: Rebuilds
     builds: Builds
     build_history: BuildHistory
     builders: Builders

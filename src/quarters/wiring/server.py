@@ -36,6 +36,7 @@ from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.knowledge import Knowledge
 from quarters.scheduler.leases import Leases
+from quarters.scheduler.rebuilds import Rebuilds
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.schedules import Schedules
 from quarters.scheduler.upstreams import Upstreams
@@ -108,6 +109,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
     deliveries = Deliveries(database, wakeups, incoming, acceptance, staging, config.publishing)
     upstreams = Upstreams(database, wakeups, formats, config.scheduler, _now)
     requests = Requests(database, wakeups, upstreams, formats, config.scheduler, _now)
+    rebuilds = Rebuilds(database, wakeups, upstreams, formats, config.scheduler, _now)
     leases = Leases(
         database,
         wakeups,
@@ -142,6 +144,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         aur=AurAdditions(config.sources, sources, wakeups, formats, knowledge),
         requests=requests,
         schedules=Schedules(database, wakeups, upstreams, formats, config.scheduler, _now),
+        rebuilds=rebuilds,
         builds=Builds(database, wakeups, logs, config.scheduler, _now),
         build_history=BuildHistory(database, wakeups, logs, config.logs, _now),
         builders=Builders(database, wakeups, config.scheduler, _now),
@@ -156,6 +159,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         "requests": requests.run,
         "schedules": services.schedules.run,
         "dependencies": Dependencies(database, wakeups, formats, config.scheduler, _now).run,
+        "rebuilds": rebuilds.run,
         "leases": leases.run,
         "publishing": deliveries.run,
         "withdrawals": Withdrawals(database, wakeups, swap, formats).run,

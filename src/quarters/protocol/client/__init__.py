@@ -10,6 +10,7 @@ from quarters.protocol.client.checks import Checks
 from quarters.protocol.client.events import Events
 from quarters.protocol.client.imports import Imports
 from quarters.protocol.client.keys import Keys
+from quarters.protocol.client.rebuilds import Rebuilds
 from quarters.protocol.client.recipes import Recipes
 from quarters.protocol.client.repositories import Repositories
 from quarters.protocol.client.schedules import Schedules
@@ -37,6 +38,7 @@ class Client:
         self.aur = AurPackages(self._transport)
         self.recipes = Recipes(self._transport)
         self.builds = Builds(self._transport)
+        self.rebuilds = Rebuilds(self._transport)
         self.builders = Builders(self._transport)
         self.tokens = Tokens(self._transport)
         self.keys = Keys(self._transport)
