@@ -98,7 +98,7 @@ async def _publish_all(
         sha256s.append(sha256)
     wanted = Import(packages=tuple(sha256s), allow_downgrade=allow_downgrade, whole=True)
     await client.imports.publish(name, wanted)
-    listed = await everything(lambda cursor: client.repositories.packages(name, cursor=cursor))
+    listed = await everything(lambda cursor: client.repositories.packages(name, limit=500, cursor=cursor))
     return list({it.sha256: it for it in listed if it.sha256 in sha256s}.values())
 
 
