@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import build, idle, plan, publish, queue, serving, simulate
+from benchmarks import build, idle, imports, plan, publish, queue, serving, simulate
 from benchmarks.running import Skipped
 from benchmarks.table import Row, show
 
@@ -12,6 +12,7 @@ _ALL: Mapping[str, Callable[[], list[Row]]] = {
     "plan": plan.of_the_corpus,
     "distribution": plan.of_a_distribution,
     "idle": idle.rows,
+    "import": imports.rows,
     "publish": publish.rows,
     "queue": queue.rows,
     "serving": serving.rows,

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
 from quarters.model.errors import Invalid, TargetUnusable
@@ -54,7 +54,7 @@ class Bucket:
         """What is noted."""
         try:
             found = await obstore.get_async(self._store, STATE)
-        except NotFoundError:
+        except FileNotFoundError:
             if await self.sizes():
                 raise foreign(self._location) from None
             return None
@@ -112,8 +112,9 @@ class Bucket:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except BaseError as error:
-            why = " ".join(str(error).splitlines()[0].split())
+        except (BaseError, FileNotFoundError, ValueError) as error:
+            # The first line says what and where; the storage's answer in XML and the request's history follow.
+            why = str(error).splitlines()[0].partition(": <")[0]
             raise TargetUnusable(f"{self._location} cannot be used: {why.rstrip('.')}.") from error
 
 
