@@ -192,11 +192,11 @@ def simulate(jobs: Sequence[Job], slots: int, policy: Policy) -> Outcome:
     """Let `slots` builders, which never fail, build all `jobs`."""
     missing = [len(job.needs) for job in jobs]
     dependents: list[list[int]] = [[] for _ in jobs]
-    for number, job in enumerate(jobs):
-        for needed in job.needs:
+    for number, it in enumerate(jobs):
+        for needed in it.needs:
             dependents[needed].append(number)
     # (second, 0 for an arrival or 1 for an end, job): what arrives at the same moment is there before a builder asks.
-    events = [(job.arrival, 0, number) for number, job in enumerate(jobs)]
+    events = [(it.arrival, 0, number) for number, it in enumerate(jobs)]
     missing = [count + 1 for count in missing]
     heapq.heapify(events)
     ready_at, waits = [0.0] * len(jobs), [0.0] * len(jobs)

@@ -65,6 +65,8 @@ def choose(
         chosen.append(first.build)
         farm = farm.with_one_more(first.build, first.build.duration or ASSUMED_DURATION)
         host = host.with_one_more(first.build, farm.assumed)
+        if host.free <= 0:
+            break
         rest = (entry for entry in candidates if entry is not first)
         candidates = [entry for entry in rest if refusal(entry, host, farm, now) is None]
     return chosen

@@ -9,7 +9,7 @@ from quarters.planning.assignment import closed
 from quarters.planning.farm import Farm, Host, Queue
 from quarters.planning.shares import handicap
 
-SPARE = 8
+SPARE = 4
 """Builds of a queue that are looked at beyond the free slots, since some may be too large together, or lost before."""
 _QUEUES = 32
 

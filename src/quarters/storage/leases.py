@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, insert, or_, select, text, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, text, update
 
 from quarters.model.build import Build, Event, Outcome, Reason, State, StepRecord
 from quarters.model.builder import Lease
@@ -17,6 +17,9 @@ from quarters.storage.builds import build_of
 from quarters.storage.events import record
 from quarters.storage.schema import attempts, builds, repositories
 from quarters.storage.transitions import transition_all
+
+_LOADS = select(builds.c.builder, builds.c.memory, builds.c.disk).where(text("builds.state = 'running'"))
+_LOADS_OF_ONE = _LOADS.where(builds.c.builder == bindparam("of"))
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,11 +71,9 @@ def grant(
 
 def loads(connection: Connection, builder: str | None = None) -> dict[str, list[Needed]]:
     """By builder, what each build that it runs needs; of one builder, or of all."""
-    query = select(builds.c.builder, builds.c.memory, builds.c.disk).where(text("builds.state = 'running'"))
-    if builder is not None:
-        query = query.where(builds.c.builder == builder)
+    query, values = (_LOADS, {}) if builder is None else (_LOADS_OF_ONE, {"of": builder})
     found: dict[str, list[Needed]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(query, values):
         found.setdefault(row.builder, []).append(Needed(row.memory, row.disk))
     return found
 
@@ -145,6 +146,12 @@ def recipe_place(connection: Connection, build: int) -> RecipePlace:
 def renew(connection: Connection, build: int, expires_at: datetime) -> None:
     """Let the lease of a running build last until `expires_at`."""
     connection.execute(update(builds).where(builds.c.id == build).values(lease_expires_at=expires_at))
+
+
+def shorten(connection: Connection, latest: datetime) -> None:
+    """Let no lease last beyond `latest`: one that does was granted before the clock was set back."""
+    overlong = (builds.c.state == State.RUNNING, builds.c.lease_expires_at > latest)
+    connection.execute(update(builds).where(*overlong).values(lease_expires_at=latest))
 
 
 def note_steps(connection: Connection, build: Build, steps: Sequence[StepRecord], now: datetime) -> None:

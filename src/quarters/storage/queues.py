@@ -2,16 +2,17 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Row,
     RowMapping,
-    Subquery,
+    Select,
     and_,
+    bindparam,
     func,
     insert,
     or_,
@@ -24,12 +25,38 @@ from sqlalchemy import (
 from quarters.model.build import Build
 from quarters.planning.assignment import Ready
 from quarters.planning.farm import Queue
-from quarters.storage.schema import attempts, builds, queues
+from quarters.storage.schema import Time, attempts, builds, queues
 
 # In these very words, or neither engine sees that the index over just these rows serves.
 _IS_READY = text("builds.state = 'ready'")
 _IS_RUNNING = text("builds.state = 'running'")
 _BUILD = [builds.c[name] for name in Build.__struct_fields__]
+_ANY = 1 << 62
+# Statements that claims need are made once: to make one takes longer than to carry it out.
+_FITS = (
+    or_(builds.c.not_before.is_(None), builds.c.not_before <= bindparam("now", type_=Time)),
+    builds.c.memory.between(bindparam("least_memory"), bindparam("most_memory")),
+    builds.c.disk.between(bindparam("least_disk"), bindparam("most_disk")),
+)
+_LOST = and_(
+    attempts.c.build == builds.c.id,
+    attempts.c.number == builds.c.attempt,
+    attempts.c.outcome == "lost",
+)
+_STANDINGS = select(
+    queues,
+    select(func.min(builds.c.due))
+    .where(builds.c.queue == queues.c.id, _IS_READY, *_FITS)
+    .scalar_subquery()
+    .label("head"),
+    select(func.count()).where(builds.c.queue == queues.c.id, _IS_RUNNING).scalar_subquery().label("running"),
+)
+_NEXT_BACKOFF = select(
+    select(func.min(builds.c.not_before))
+    .where(builds.c.queue == queues.c.id, _IS_READY, builds.c.not_before > bindparam("now", type_=Time))
+    .scalar_subquery()
+    .label("later")
+).where(queues.c.arch.in_(bindparam("arches", expanding=True)))
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -39,6 +66,15 @@ class Room(msgspec.Struct, frozen=True):
     disk: int | None = None
     unknown_memory: bool = True
     unknown_disk: bool = True
+
+    def values(self) -> dict[str, int]:
+        """As statements take it."""
+        return {
+            "least_memory": 0 if self.unknown_memory else 1,
+            "most_memory": _ANY if self.memory is None else self.memory,
+            "least_disk": 0 if self.unknown_disk else 1,
+            "most_disk": _ANY if self.disk is None else self.disk,
+        }
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -62,16 +98,10 @@ def ensure(connection: Connection, wanted: Collection[Queue]) -> dict[Queue, int
 
 def standings(connection: Connection, now: datetime, room: Room | None = None) -> list[Standing]:
     """Every queue that has builds which are running, or which are ready and fit into `room`."""
-    head = (
-        select(func.min(builds.c.due))
-        .where(builds.c.queue == queues.c.id, _IS_READY, *_fits(now, room or Room()))
-        .scalar_subquery()
-    )
-    running = select(func.count()).where(builds.c.queue == queues.c.id, _IS_RUNNING).scalar_subquery()
-    query = select(queues, head.label("head"), running.label("running"))
+    found = connection.execute(_STANDINGS, {"now": now, **(room or Room()).values()})
     return [
         Standing(row.id, _queue(row), row.head, row.running)
-        for row in connection.execute(query)
+        for row in found
         if row.head is not None or row.running
     ]
 
@@ -80,29 +110,20 @@ def heads(connection: Connection, ids: Sequence[int], now: datetime, room: Room,
     """The `limit` builds of each of these queues that are due first, of those that fit into `room`."""
     if not ids:
         return []
-    first = union_all(*(select(_first(queue, now, room, limit)) for queue in ids)).subquery()
-    query = (
-        select(*_BUILD, builds.c.chain, attempts.c.builder.label("lost_by"))
-        .join(first, first.c.id == builds.c.id)
-        .outerjoin(attempts, _lost())
-    )
-    return [_ready(row) for row in connection.execute(query).mappings()]
+    values = {f"queue{number}": queue for number, queue in enumerate(ids)}
+    found = connection.execute(_heads(len(ids)), {"now": now, "at_most": limit, **values, **room.values()})
+    return [_ready(row) for row in found.mappings()]
 
 
 def next_backoff(connection: Connection, arches: Collection[str], now: datetime) -> datetime | None:
     """When the next ready build for one of these architectures may be tried again."""
-    later = (
-        select(func.min(builds.c.not_before))
-        .where(builds.c.queue == queues.c.id, _IS_READY, builds.c.not_before > now)
-        .scalar_subquery()
-    )
-    query = select(later.label("later")).where(queues.c.arch.in_(sorted(arches)))
-    return min((row.later for row in connection.execute(query) if row.later is not None), default=None)
+    found = connection.execute(_NEXT_BACKOFF, {"now": now, "arches": sorted(arches)})
+    return min((row.later for row in found if row.later is not None), default=None)
 
 
 def lost_by(connection: Connection, build: int) -> str | None:
     """The builder that lost the latest attempt of `build`, if that is how it ended."""
-    query = select(attempts.c.builder).select_from(builds).join(attempts, _lost()).where(builds.c.id == build)
+    query = select(attempts.c.builder).select_from(builds).join(attempts, _LOST).where(builds.c.id == build)
     return connection.execute(query).scalar_one_or_none()
 
 
@@ -119,41 +140,30 @@ def due_before(
     query = (
         select(queues.c.source, func.count().label("count"))
         .join(builds, builds.c.queue == queues.c.id)
-        .where(queues.c.arch == arch, _IS_READY, *_fits(now, Room()))
+        .where(queues.c.arch == arch, _IS_READY, *_FITS)
         .where(or_(*(and_(queues.c.source == source, builds.c.due < due) for source, due in until)))
         .group_by(queues.c.source)
     )
-    return {row.source: row._mapping["count"] for row in connection.execute(query)}
+    found = connection.execute(query, {"now": now, **Room().values()})
+    return {row.source: row._mapping["count"] for row in found}
 
 
-def _first(queue: int, now: datetime, room: Room, limit: int) -> Subquery:
-    return (
+@cache
+def _heads(count: int) -> Select[Any]:
+    """The first builds of so many queues."""
+    each = (
         select(builds.c.id)
-        .where(builds.c.queue == queue, _IS_READY, *_fits(now, room))
+        .where(builds.c.queue == bindparam(f"queue{number}"), _IS_READY, *_FITS)
         .order_by(builds.c.due, builds.c.id)
-        .limit(limit)
+        .limit(bindparam("at_most"))
         .subquery()
+        for number in range(count)
     )
-
-
-def _fits(now: datetime, room: Room) -> list[ColumnElement[bool]]:
-    conditions = [or_(builds.c.not_before.is_(None), builds.c.not_before <= now)]
-    for column, most, unknown in (
-        (builds.c.memory, room.memory, room.unknown_memory),
-        (builds.c.disk, room.disk, room.unknown_disk),
-    ):
-        if most is not None:
-            conditions.append(column <= most)
-        if not unknown:
-            conditions.append(column > 0)
-    return conditions
-
-
-def _lost() -> ColumnElement[bool]:
-    return and_(
-        attempts.c.build == builds.c.id,
-        attempts.c.number == builds.c.attempt,
-        attempts.c.outcome == "lost",
+    first = union_all(*(select(one) for one in each)).subquery()
+    return (
+        select(*_BUILD, builds.c.chain, attempts.c.builder.label("lost_by"))
+        .join(first, first.c.id == builds.c.id)
+        .outerjoin(attempts, _LOST)
     )
 
 

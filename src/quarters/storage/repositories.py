@@ -94,13 +94,15 @@ class _Limited(msgspec.Struct):
     max_running: int = 0
 
 
+_SETTINGS = select(repositories.c.name, type_coerce(repositories.c.settings, Text).label("settings"))
+
+
 def limits(connection: Connection) -> dict[str, int]:
     """How many of its builds may run at once, by repository; those without a limit are left out."""
     # Only this one setting is read: claims ask again and again, and a repository's keys are long.
-    query = select(repositories.c.name, type_coerce(repositories.c.settings, Text).label("settings"))
     found = {
         row.name: msgspec.json.decode(row.settings, type=_Limited).max_running
-        for row in connection.execute(query)
+        for row in connection.execute(_SETTINGS)
     }
     return {name: limit for name, limit in found.items() if limit}
 

@@ -8,10 +8,12 @@ from sqlalchemy import Connection, delete, insert, select, update
 from quarters.planning.shares import Service
 from quarters.storage.schema import shares
 
+_SERVED = select(shares)
+
 
 def served(connection: Connection) -> dict[str, Service]:
     """By source."""
-    return {row.source: Service(row.seconds, row.at) for row in connection.execute(select(shares))}
+    return {row.source: Service(row.seconds, row.at) for row in connection.execute(_SERVED)}
 
 
 def charge(connection: Connection, given: Mapping[str, float], now: datetime) -> None:

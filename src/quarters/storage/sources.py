@@ -103,10 +103,12 @@ def followed(connection: Connection) -> list[Followed]:
     return [Followed(row.name, row.synced_at, row.sync_wanted_at, bool(row.problem)) for row in rows]
 
 
+_LIMITS = select(sources.c.name, sources.c.max_running).where(sources.c.max_running > 0)
+
+
 def limits(connection: Connection) -> dict[str, int]:
     """How many of its builds may run at once, by source; those without a limit are left out."""
-    query = select(sources.c.name, sources.c.max_running).where(sources.c.max_running > 0)
-    return {row.name: row.max_running for row in connection.execute(query)}
+    return {row.name: row.max_running for row in connection.execute(_LIMITS)}
 
 
 def unfinished_builds(connection: Connection, name: str) -> int:
