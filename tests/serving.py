@@ -18,7 +18,7 @@ from quarters.scheduler.builds import Builds
 from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.knowledge import Knowledge
-from quarters.scheduler.leases import Leases
+from quarters.scheduler.leases import Leases, Terms
 from quarters.scheduler.rebuilds import Rebuilds
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.schedules import Schedules
@@ -120,7 +120,7 @@ def services(
         builds=Builds(database, wakeups, logs, scheduling, clock),
         build_history=BuildHistory(database, wakeups, logs, LogsSettings(), clock),
         builders=Builders(database, wakeups, scheduling, clock),
-        leases=Leases(database, wakeups, intake, scheduling, partial(armored, keys=press.keys), clock),
+        leases=Leases(database, wakeups, intake, Terms(scheduling), partial(armored, keys=press.keys), clock),
         metrics=Metrics(database, press.shelf, scheduling.builder_alive, clock),
         tokens=Tokens(database, clock),
         uploads=Uploads(press.folder / "incoming", settings.max_upload),

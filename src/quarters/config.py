@@ -12,6 +12,7 @@ import msgspec
 from quarters.builder.settings import BuilderSettings
 from quarters.model.errors import ConfigInvalid
 from quarters.model.size import Size
+from quarters.planning.retries import Retries
 from quarters.publishing.settings import PublishingSettings
 from quarters.scheduler.settings import LogsSettings, SchedulerSettings
 from quarters.server.settings import ServerSettings
@@ -32,6 +33,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     storage: StorageSettings = msgspec.field(default_factory=StorageSettings)
     server: ServerSettings = msgspec.field(default_factory=ServerSettings)
     scheduler: SchedulerSettings = msgspec.field(default_factory=SchedulerSettings)
+    retries: Retries = msgspec.field(default_factory=Retries)
     logs: LogsSettings = msgspec.field(default_factory=LogsSettings)
     sources: SourcesSettings = msgspec.field(default_factory=SourcesSettings)
     publishing: PublishingSettings = msgspec.field(default_factory=PublishingSettings)

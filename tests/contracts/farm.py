@@ -18,7 +18,7 @@ from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
 from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
-from quarters.scheduler.leases import Leases
+from quarters.scheduler.leases import Leases, Terms
 from quarters.scheduler.rebuilds import Rebuilds
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.settings import LogsSettings, SchedulerSettings
@@ -65,7 +65,7 @@ class Farm:
         self.builders = Builders(database, self.wakeups, self.settings, self.clock)
         intake = Intake(self.logs, self.incoming, FORMATS)
         self.leases = Leases(
-            database, self.wakeups, intake, self.settings, lambda name: f"key of {name}", self.clock
+            database, self.wakeups, intake, Terms(self.settings), lambda name: f"key of {name}", self.clock
         )
 
     async def begin(self, *found: SourcedRecipe, repository: Repository | None = None) -> None:

@@ -13,7 +13,7 @@ from quarters.model.build import Outcome, Reason, State, Step, StepRecord
 from quarters.model.errors import Conflict, LeaseLost
 from quarters.model.recipe import Dependency, Need, NeedKind, Output, SourcedRecipe
 from quarters.model.repository import Network, Repository, Upstream
-from quarters.planning.retries import POLICIES
+from quarters.planning.retries import DEFAULTS
 from quarters.protocol.builds import ArtifactDigest, ClaimRequest, Finish, Heartbeat, LeaseKey
 from quarters.storage import packages
 from quarters.storage.database import Database
@@ -148,7 +148,7 @@ async def test_a_build_is_not_given_back_to_the_builder_that_lost_it_while_anoth
 async def test_a_build_that_kills_every_builder_fails_in_the_end_until_a_person_tries_again(
     farm: Farm,
 ) -> None:
-    limit = POLICIES[Reason.BUILDER_LOST].attempts
+    limit = 1 + len(DEFAULTS.waits(Reason.BUILDER_LOST))
     one = await farm.claimed()
     for number in range(limit):
         one = await farm.claimed() if number else one
@@ -205,7 +205,7 @@ async def test_a_failure_is_acknowledged_again_after_the_next_attempt_began(farm
 
 
 async def test_what_a_second_try_can_mend_is_tried_again_later_and_then_no_more(farm: Farm) -> None:
-    for _ in range(POLICIES[Reason.SOURCE_UNAVAILABLE].attempts - 1):
+    for _ in DEFAULTS.waits(Reason.SOURCE_UNAVAILABLE):
         await farm.fail(await farm.claimed(), Reason.SOURCE_UNAVAILABLE)
         assert await farm.claim() == []
         shown = (await farm.builds.show(1)).why

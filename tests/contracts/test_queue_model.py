@@ -14,7 +14,7 @@ from quarters.model.build import BROKEN, OPEN, SATISFIED, Event, Outcome, Reason
 from quarters.model.builder import Builder, BuilderState
 from quarters.model.recipe import NeedKind
 from quarters.model.repository import Repository
-from quarters.planning.retries import retry_at
+from quarters.planning.retries import DEFAULTS
 from quarters.protocol.builds import Finish, LeaseKey
 from quarters.scheduler import claims, finishing
 from quarters.scheduler.selection import Rules
@@ -179,7 +179,7 @@ class Queue(RuleBasedStateMachine):
         return data.draw(st.sets(st.sampled_from(below), max_size=3)) if below else set()
 
     def _fail(self, known: _Known, reason: Reason) -> None:
-        again = retry_at(reason, known.tries, self.now)
+        again = DEFAULTS.at(reason, known.tries, self.now)
         known.state = State.FAILED if again is None else State.READY
         known.again = again or self.now
 

@@ -222,7 +222,14 @@ def _row(it: Build) -> tuple[object, ...]:
     )
 
 
+def _waits_out(it: Build) -> bool:
+    """Whether it waits for the time of its next try."""
+    return it.not_before is not None and it.not_before > datetime.now(UTC)
+
+
 def _took(it: Build) -> str | None:
+    if it.not_before is not None and _waits_out(it):
+        return f"again in {output.duration((it.not_before - datetime.now(UTC)).total_seconds())}"
     if it.started_at is None:
         return None
     return output.duration(((it.finished_at or datetime.now(UTC)) - it.started_at).total_seconds())
@@ -241,6 +248,7 @@ def _tell(it: BuildView) -> None:
             ("Packager", it.packager),
             ("Created", output.ago(it.created_at)),
             ("Attempt", it.attempt or None),
+            ("Next try", it.not_before if _waits_out(it) else None),
             ("Builder", it.builder),
             ("Took" if it.finished_at else "Running for", _took(it)),
             ("Failed in", f"step {it.step}" if it.reason and it.step else None),

@@ -11,7 +11,7 @@ from quarters.model.errors import Conflict
 from quarters.model.recipe import NeedKind
 from quarters.model.text import plain
 from quarters.planning.lacks import Lack
-from quarters.planning.retries import retry_at
+from quarters.planning.retries import DEFAULTS, Retries
 from quarters.protocol.builds import Finish, LeaseKey
 from quarters.scheduler import experience
 from quarters.storage import builds, lacks, leases, packages, uploads
@@ -30,7 +30,9 @@ class Failure(NamedTuple):
     """The dependency that the builder could not get, as recipes write it."""
 
 
-def finish(connection: Connection, key: LeaseKey, said: Finish, now: datetime) -> None:
+def finish(
+    connection: Connection, key: LeaseKey, said: Finish, now: datetime, retries: Retries = DEFAULTS
+) -> None:
     """Take a builder's word for how its attempt ended; saying the same again does no harm.
 
     Conflict if artifacts are missing, LeaseLost if the attempt was given up meanwhile.
@@ -66,10 +68,11 @@ def finish(connection: Connection, key: LeaseKey, said: Finish, now: datetime) -
         case Outcome.FAILED:
             reason = said.reason or Reason.INTERNAL_ERROR
             failure = Failure(reason, said.message, said.command, said.exit_code, said.missing)
-            _fail_or_requeue(connection, build, held.tries, failure, now)
+            again = retries.at(reason, held.tries, now)
+            _fail_or_requeue(connection, build, failure, again, now)
 
 
-def lose_expired(connection: Connection, now: datetime) -> list[int]:
+def lose_expired(connection: Connection, now: datetime, retries: Retries = DEFAULTS) -> list[int]:
     """Take builds back from builders that went silent; returns their numbers."""
     lost = []
     for build, forgiven in leases.expired(connection, now):
@@ -83,15 +86,15 @@ def lose_expired(connection: Connection, now: datetime) -> list[int]:
         )
         message = f"The builder {build.builder} went silent."
         failure = Failure(Reason.BUILDER_LOST, message)
-        _fail_or_requeue(connection, build, build.attempt - forgiven, failure, now)
+        again = retries.at(failure.reason, build.attempt - forgiven, now)
+        _fail_or_requeue(connection, build, failure, again, now)
         lost.append(build.id)
     return lost
 
 
 def _fail_or_requeue(
-    connection: Connection, build: Build, tries: int, failure: Failure, now: datetime
+    connection: Connection, build: Build, failure: Failure, again: datetime | None, now: datetime
 ) -> None:
-    again = retry_at(failure.reason, tries, now)
     if again is None:
         builds.fail(
             connection, build.id, failure.reason, failure.message, now,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Connection
@@ -11,6 +12,7 @@ from quarters.model.build import Outcome
 from quarters.model.builder import Builder, BuilderState
 from quarters.model.errors import Invalid, LeaseLost, QuartersError
 from quarters.model.repository import Repository
+from quarters.planning.retries import DEFAULTS, Retries
 from quarters.protocol.builds import (
     ArtifactDigest,
     Assignment,
@@ -38,6 +40,13 @@ _MISSED = 3
 _CHANGED = (Topic.READY, Topic.BUILDS, Topic.EVENTS)
 
 
+class Terms(NamedTuple):
+    """Under what terms builds are given out: how long leases last, and which failures are tried again when."""
+
+    settings: SchedulerSettings
+    retries: Retries = DEFAULTS
+
+
 class Leases:
     """Hands builds out and takes their results; all that it knows is in rows and files."""
 
@@ -46,7 +55,7 @@ class Leases:
         database: Database,
         wakeups: Wakeups,
         intake: Intake,
-        settings: SchedulerSettings,
+        terms: Terms,
         public_key: Callable[[Repository], str],
         now: Callable[[], datetime],
     ) -> None:
@@ -54,9 +63,10 @@ class Leases:
         self._database = database
         self._wakeups = wakeups
         self._intake = intake
-        self._settings = settings
+        self._settings = settings = terms.settings
         self._public_key = public_key
         self._now = now
+        self._retries = terms.retries
         self._rules = Rules.of(settings)
         self._lasts = timedelta(seconds=_MISSED * settings.heartbeat)
 
@@ -136,7 +146,7 @@ class Leases:
                 await self._accept_late(key, artifact)
         if said.outcome is Outcome.BUILT:
             await self._seal(key, said)
-        await self._database.write(finishing.finish, key, said, self._now())
+        await self._database.write(finishing.finish, key, said, self._now(), self._retries)
         self._wakeups.notify(Topic.PUBLISHING, Topic.PLANNING, Topic.log(key.build), *_CHANGED)
 
     async def recover(self) -> None:
@@ -158,7 +168,7 @@ class Leases:
         """One round of `run`."""
         now = self._now()
         if await self._database.read(leases.expired, now):
-            lost = await self._database.write(finishing.lose_expired, now)
+            lost = await self._database.write(finishing.lose_expired, now, self._retries)
             self._wakeups.notify(*_CHANGED, *(Topic.log(build) for build in lost))
         # What is new is listed before the rows are read, so that nothing that begins meanwhile is taken for a leftover.
         found = await asyncio.to_thread(self._intake.incoming.attempts)

@@ -35,7 +35,7 @@ from quarters.scheduler.dependencies import Dependencies
 from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.knowledge import Knowledge
-from quarters.scheduler.leases import Leases
+from quarters.scheduler.leases import Leases, Terms
 from quarters.scheduler.rebuilds import Rebuilds
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.schedules import Schedules
@@ -114,7 +114,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         database,
         wakeups,
         Intake(logs, incoming, formats),
-        config.scheduler,
+        Terms(config.scheduler, config.retries),
         partial(armored, keys=keys),
         _now,
     )

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from quarters.model.build import Reason
-from quarters.planning.retries import POLICIES, retry_at
+from quarters.planning.retries import DEFAULTS, Retries
 from tests.unit.planning.recipes import NOW
 
 MENDABLE = {
@@ -19,24 +19,34 @@ MENDABLE = {
 
 @pytest.mark.parametrize("reason", sorted(set(Reason) - MENDABLE))
 def test_what_a_second_try_cannot_mend_is_not_tried_again(reason: Reason) -> None:
-    assert retry_at(reason, 1, NOW) is None
+    assert DEFAULTS.at(reason, 1, NOW) is None
 
 
 @pytest.mark.parametrize("reason", sorted(MENDABLE))
 def test_what_a_second_try_can_mend_is_tried_again_later_each_time_up_to_a_limit(reason: Reason) -> None:
-    limit = POLICIES[reason].attempts
-    times = [retry_at(reason, attempt, NOW) for attempt in range(1, limit)]
+    limit = 1 + len(DEFAULTS.waits(reason))
+    times = [DEFAULTS.at(reason, attempt, NOW) for attempt in range(1, limit)]
     found = [time for time in times if time is not None]
     assert found[0] > NOW
     assert len(found) == limit - 1
     assert found == sorted(set(found))
-    assert retry_at(reason, limit, NOW) is None
+    assert DEFAULTS.at(reason, limit, NOW) is None
 
 
-def test_a_missing_dependency_is_tried_again_once() -> None:
-    assert retry_at(Reason.DEPENDENCY_MISSING, 1, NOW) == NOW + timedelta(minutes=1)
-    assert retry_at(Reason.DEPENDENCY_MISSING, 2, NOW) is None
+def test_mirrors_get_hours_to_catch_up() -> None:
+    assert (
+        timedelta(hours=4)
+        < timedelta(seconds=sum(DEFAULTS.waits(Reason.DEPENDENCY_MISSING)))
+        < timedelta(days=1)
+    )
 
 
-def test_waits_grow_exponentially() -> None:
-    assert retry_at(Reason.SOURCE_UNAVAILABLE, 3, NOW) == NOW + timedelta(minutes=25)
+def test_waits_can_be_set_for_each_reason() -> None:
+    patient = Retries(check_failed=(10, 20), source_unavailable=())
+    assert patient.at(Reason.CHECK_FAILED, 2, NOW) == NOW + timedelta(seconds=20)
+    assert patient.at(Reason.CHECK_FAILED, 3, NOW) is None
+    assert patient.at(Reason.SOURCE_UNAVAILABLE, 1, NOW) is None
+
+
+def test_every_setting_is_a_reason() -> None:
+    assert set(Retries.__struct_fields__) <= set(Reason)
