@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -54,7 +55,7 @@ def console() -> Console:
 
 def show(thing: object) -> None:
     """Print as JSON, as the API has it."""
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(thing), indent=2) + b"\n")
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(thing, enc_hook=_text), indent=2) + b"\n")
     sys.stdout.flush()
 
 
@@ -145,12 +146,23 @@ def size(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
+def at_once(limit: int) -> str:
+    """A limit of builds, in words."""
+    return str(limit) if limit else "any number"
+
+
 def confirmed(question: str, *, yes: bool) -> bool:
     """Whether to go on: asked on a terminal, taken as read elsewhere and with --yes."""
     if yes or not sys.stdin.isatty():
         return True
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is nothing that is shown as JSON")
 
 
 def _plain(value: object) -> str:

@@ -85,8 +85,16 @@ class DataFolderBusy(QuartersError):
     """Another server already uses this data folder."""
 
 
+class DatabaseBusy(QuartersError):
+    """Another server already uses this database."""
+
+
 class DataFolderUnusable(QuartersError):
     """The data folder cannot be written."""
+
+
+class DatabaseLost(QuartersError):
+    """The database is empty, but there are packages that were published."""
 
 
 class PortInUse(QuartersError):

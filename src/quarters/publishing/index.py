@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from uuid import uuid4
 
+import msgspec
 from sqlalchemy import Connection
 
 from quarters.formats import pages
@@ -28,6 +29,9 @@ from quarters.storage.database import Database
 _UNFINISHED = ".new-"
 TABLE = ".pages"
 """Name of the file by which the next publish finds the pages of an index again."""
+
+POLICY = ".repository"
+"""Name of the file beside the architectures that tells the repository's policy, should the database be lost."""
 
 SIGNATURE = ".sig"
 
@@ -60,7 +64,7 @@ class IndexWriter:
             else:
                 edition = Edition(repository, before, arch, change)
                 fills[arch] = partial(self._write_files, edition, modified_at)
-        await self._database.read(self._make, self._path(repository, before + 1), fills)
+        await self._database.read(self._make, self._path(repository, before + 1), fills, repository)
 
     async def file(
         self, repository: Repository, number: int, modified_at: datetime, arch: str, file_name: str
@@ -98,6 +102,12 @@ class IndexWriter:
             if number <= current - kept:
                 _discard(folder)
 
+    def remains(self) -> dict[str, list[tuple[int, Path]]]:
+        """By repository, known or not, the snapshots that have a folder, the newest first; but for the empty first one."""
+        there = sorted(self._folder.iterdir()) if self._folder.is_dir() else []
+        found = {it.name: sorted(self._folders(it.name), reverse=True) for it in there}
+        return {name: folders for name, folders in found.items() if folders and folders[0][0] > 1}
+
     def drop(self, repository: str) -> None:
         """Remove all of a repository's folders."""
         for path in [path for _, path in self._folders(repository)] + self.strange(repository):
@@ -126,9 +136,11 @@ class IndexWriter:
             arch: partial(self._write_files, Edition(repository, number, arch, Change()), modified_at)
             for arch in repository.arches
         }
-        await self._database.read(self._make, folder, fills)
+        await self._database.read(self._make, folder, fills, repository)
 
-    def _make(self, connection: Connection, folder: Path, fills: Mapping[str, _Fill]) -> None:
+    def _make(
+        self, connection: Connection, folder: Path, fills: Mapping[str, _Fill], repository: Repository
+    ) -> None:
         with durable.full_disk_told(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             unfinished = Path(mkdtemp(dir=folder.parent, prefix=_UNFINISHED))
@@ -138,6 +150,7 @@ class IndexWriter:
                     (unfinished / arch).mkdir()
                     fill(connection, unfinished / arch)
                     durable.sync(unfinished / arch)
+                (unfinished / POLICY).write_bytes(msgspec.json.encode(repository))
                 durable.sync(unfinished)
                 _discard(folder)  # of a publish that was never committed, or with fewer architectures
                 unfinished.rename(folder)

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 import msgspec
 from sqlalchemy import Connection
 
+from quarters.model.errors import DatabaseLost
 from quarters.model.repository import Repository, Snapshot
 from quarters.publishing.change import Change
 from quarters.publishing.index import IndexWriter
-from quarters.storage import events, libraries, packages, repositories, snapshots
+from quarters.storage import events, libraries, packages, repositories, snapshots, tokens
 from quarters.storage.database import Database
 from quarters.storage.public import PublicTree
 from quarters.storage.wakeups import Topic, Wakeups
@@ -61,8 +62,18 @@ class Swap:
         return self._locks[repository]
 
     async def recover(self) -> None:
-        """Remove index files that a killed process left unfinished or uncommitted; before anything is published."""
+        """Remove index files that a killed process left unfinished or uncommitted; before anything is published.
+
+        DatabaseLost where that would remove all that is left to rebuild a database from.
+        """
         currents = await self._database.read(repositories.currents)
+        remains = () if currents else await asyncio.to_thread(self._index.remains)
+        # Who deleted the last repository has a database with tokens.
+        if remains and not await self._database.read(tokens.listed, 0, 1):
+            raise DatabaseLost(
+                f"The database is empty, but there are packages and indexes of {', '.join(remains)}. Rebuild it with "
+                "`quarters restore --from-packages`, or restore a backup; to begin anew, use another data folder."
+            )
         await asyncio.to_thread(self._index.sweep, currents)
         self.public.clear()
         await asyncio.to_thread(self.public.sweep)

@@ -118,3 +118,8 @@ def advance(connection: Connection, name: str, before: int) -> None:
     query = update(repositories).where(repositories.c.name == name, repositories.c.current == before)
     if connection.execute(query.values(current=before + 1)).rowcount == 0:
         raise Conflict(f"Somebody else published in {name} at the same moment; try again.")
+
+
+def serve(connection: Connection, name: str, number: int) -> None:
+    """Serve a snapshot of a repository that was just put back."""
+    connection.execute(update(repositories).where(repositories.c.name == name).values(current=number))
