@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from quarters.formats.format import Description, Listing, Share
-from quarters.formats.pacman.compression import CHUNK, kind_of, opened, packed, unpacked
+from quarters.formats.pacman.compression import CHUNK, kind_of, packed, unpacked
 from quarters.formats.pacman.dependency import parse_provision
 from quarters.formats.pacman.tar import BLOCK, Kind, Tar
 from quarters.model.errors import Invalid
@@ -44,22 +44,6 @@ def pack(packages: Sequence[Mapping[str, str]], compression: Compression) -> tup
         data = b"".join(block for folder, package in named for block in _blocks(folder, package, members))
         shares.append(Share(len(data), packed(data, compression)))
     return tuple(shares)
-
-
-def unpack(shares: Sequence[Share], compression: Compression) -> dict[str, Mapping[str, str]]:
-    """What `pack` was given, by name, out of the stretch of `.files`, which says all."""
-    share = shares[list(_MEMBERS).index("files")]
-    data = opened(share.packed, compression)
-    texts: dict[str, list[str]] = {member: [] for member in _MEMBERS["files"]}
-    at = 0
-    while at < len(data):
-        member, size = _member(data, at)
-        at += BLOCK
-        if member:
-            texts[member].append(data[at : at + size].decode())
-        at += size + -size % BLOCK
-    packages = (dict(zip(texts, its, strict=True)) for its in zip(*texts.values(), strict=True))
-    return {_field(package["desc"], "NAME"): package for package in packages}
 
 
 def end(length: int, compression: Compression) -> bytes:
@@ -176,12 +160,6 @@ def _blocks(folder: str, package: Mapping[str, str], members: tuple[str, ...]) -
         yield _header(folder, member, len(content))
         yield content
         yield bytes(-len(content) % BLOCK)
-
-
-def _member(data: bytes, at: int) -> tuple[str, int]:
-    """Name, without its folder, and size of the member whose header, made by `_header`, is at `at`; a folder has no name."""
-    name = data[at : at + _LONGEST_NAME].partition(b"\0")[0]
-    return name.rpartition(b"/")[2].decode(), int(data[at + 124 : at + 135], 8)
 
 
 _FOLDER = b"0000755\0000000000\0000000000\000"
