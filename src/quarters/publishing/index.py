@@ -141,7 +141,7 @@ class IndexWriter:
     def _make(
         self, connection: Connection, folder: Path, fills: Mapping[str, _Fill], repository: Repository
     ) -> None:
-        with durable.full_disk_told(folder):
+        with durable.disk_trouble_told(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             unfinished = Path(mkdtemp(dir=folder.parent, prefix=_UNFINISHED))
             try:

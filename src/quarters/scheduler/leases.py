@@ -35,6 +35,8 @@ from quarters.storage.leases import Held, RecipePlace
 from quarters.storage.uploads import Content
 from quarters.storage.wakeups import Topic, Wakeups
 
+log = structlog.get_logger(__name__)
+
 _MISSED = 3
 """Heartbeats that a builder may miss."""
 _CHANGED = (Topic.READY, Topic.BUILDS, Topic.EVENTS)
@@ -155,14 +157,26 @@ class Leases:
 
     async def run(self) -> None:
         """Take builds back from builders that went silent, and clear away what lost attempts sent; without end."""
-        # After a restart, builders that are alive first get the time to say so.
-        await asyncio.sleep(self._lasts.total_seconds())
         while True:
-            try:
-                await self.sweep()
-            except QuartersError as error:
-                structlog.get_logger().warning("silent builders could not be looked for", error=str(error))
-            await asyncio.sleep(self._settings.heartbeat)
+            # After a restart, and after the clock was set, builders that are alive first get the time to say so.
+            await self._database.write(leases.shorten, self._now() + self._lasts)
+            await asyncio.sleep(self._lasts.total_seconds())
+            while not await self._clock_set_within_a_heartbeat():
+                try:
+                    await self.sweep()
+                except QuartersError as error:
+                    log.warning("silent builders could not be looked for", error=str(error))
+
+    async def _clock_set_within_a_heartbeat(self) -> bool:
+        """Wait for so long; whether the clock went otherwise than time did: it was set, or the machine slept."""
+        steady = asyncio.get_running_loop().time
+        clock_began, began = self._now(), steady()
+        await asyncio.sleep(self._settings.heartbeat)
+        jump = (self._now() - clock_began).total_seconds() - (steady() - began)
+        if abs(jump) <= self._settings.heartbeat:
+            return False
+        log.warning("the clock was set", seconds=round(jump))
+        return True
 
     async def sweep(self) -> None:
         """One round of `run`."""
@@ -217,7 +231,7 @@ class Leases:
             builders.seen(connection, held.build.builder, now)
         if held.outcome == "cancelled":
             return True, False
-        leases.standing(connection, key.build, key.attempt, key.lease)
+        leases.still_standing(held, key.attempt)
         leases.note_steps(connection, held.build, said.steps, now)
         leases.renew(connection, key.build, now + self._lasts)
         return False, bool(said.steps) and said.steps[-1].step != held.build.step

@@ -20,11 +20,12 @@ class Uploads:
     @asynccontextmanager
     async def received(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[Path]:
         """A file of everything that comes, gone afterwards; raises StorageFull."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = mkstemp(dir=self._folder, prefix="upload-")
+        with durable.disk_trouble_told(self._folder / "upload"):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor, name = mkstemp(dir=self._folder, prefix="upload-")
         path = Path(name)
         try:
-            with durable.full_disk_told(path), FileIO(descriptor, "w") as file:
+            with durable.disk_trouble_told(path), FileIO(descriptor, "w") as file:
                 async for chunk in chunks:
                     await asyncio.to_thread(_write, file, chunk)
             path.chmod(0o644)

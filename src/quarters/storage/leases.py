@@ -38,6 +38,32 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
         return self.build.attempt - self.forgiven
 
 
+# Statements of every heartbeat and every end are made once: making one takes longer than running it.
+_HELD = (
+    select(
+        *(builds.c[name] for name in Build.__struct_fields__),
+        builds.c.forgiven,
+        attempts.c.outcome,
+        repositories.c.settings,
+    )
+    .join(attempts, attempts.c.build == builds.c.id)
+    .join(repositories, repositories.c.name == builds.c.repository)
+    .where(
+        builds.c.id == bindparam("its_build"),
+        attempts.c.number == bindparam("its_number"),
+        attempts.c.lease_hash == bindparam("its_hash"),
+    )
+)
+_THE_BUILD = update(builds).where(builds.c.id == bindparam("its_build"))
+_RENEW = _THE_BUILD.values(lease_expires_at=bindparam("expires_at"))
+_BEGIN_STEP = _THE_BUILD.values(step=bindparam("begun"))
+_THE_ATTEMPT = update(attempts).where(
+    attempts.c.build == bindparam("its_build"), attempts.c.number == bindparam("its_number")
+)
+_NOTE_STEPS = _THE_ATTEMPT.values(steps=bindparam("made"))
+_NEXT = builds.c.attempt + 1
+
+
 class RecipePlace(msgspec.Struct, frozen=True):
     """Where a build's recipe is: a folder in a revision of a source."""
 
@@ -52,7 +78,7 @@ def grant(
     """Give ready builds to `builder`, each for its next attempt; of the leases' tokens only hashes are kept."""
     transition_all(
         connection, [lease.build for lease in granted], State.READY, Event.CLAIM, now,
-        attempt=builds.c.attempt + 1, builder=builder, lease_expires_at=expires_at, started_at=now, finished_at=None,
+        attempt=_NEXT, builder=builder, lease_expires_at=expires_at, started_at=now, finished_at=None,
         step=None, not_before=None, reason=None, command=None, exit_code=None, message="",
     )  # fmt: skip
     rows = [
@@ -103,20 +129,8 @@ def details_of(connection: Connection, ids: Collection[int]) -> dict[int, Detail
 
 def held(connection: Connection, build: int, attempt: int, token: str) -> Held:
     """The attempt that the lease `token` was given out for, whatever became of it; LeaseLost if it never was."""
-    row = (
-        connection.execute(
-            select(builds, attempts.c.outcome, repositories.c.settings)
-            .join(attempts, attempts.c.build == builds.c.id)
-            .join(repositories, repositories.c.name == builds.c.repository)
-            .where(
-                builds.c.id == build,
-                attempts.c.number == attempt,
-                attempts.c.lease_hash == _hash(token),
-            )
-        )
-        .mappings()
-        .one_or_none()
-    )
+    shown = {"its_build": build, "its_number": attempt, "its_hash": _hash(token)}
+    row = connection.execute(_HELD, shown).mappings().one_or_none()
     if row is None:
         raise LeaseLost()
     return Held(
@@ -129,7 +143,11 @@ def held(connection: Connection, build: int, attempt: int, token: str) -> Held:
 
 def standing(connection: Connection, build: int, attempt: int, token: str) -> Held:
     """The attempt that the lease `token` is for, if that still stands; LeaseLost if not."""
-    found = held(connection, build, attempt, token)
+    return still_standing(held(connection, build, attempt, token), attempt)
+
+
+def still_standing(found: Held, attempt: int) -> Held:
+    """`found` if that is the attempt that is being worked on; LeaseLost if not."""
     if found.outcome or found.build.state is not State.RUNNING or found.build.attempt != attempt:
         raise LeaseLost()
     return found
@@ -145,7 +163,7 @@ def recipe_place(connection: Connection, build: int) -> RecipePlace:
 
 def renew(connection: Connection, build: int, expires_at: datetime) -> None:
     """Let the lease of a running build last until `expires_at`."""
-    connection.execute(update(builds).where(builds.c.id == build).values(lease_expires_at=expires_at))
+    connection.execute(_RENEW, {"its_build": build, "expires_at": expires_at})
 
 
 def shorten(connection: Connection, latest: datetime) -> None:
@@ -158,14 +176,11 @@ def note_steps(connection: Connection, build: Build, steps: Sequence[StepRecord]
     """Store the steps of a build's current attempt; a new step is an event."""
     if not steps:
         return
-    connection.execute(
-        update(attempts)
-        .where(attempts.c.build == build.id, attempts.c.number == build.attempt)
-        .values(steps=list(steps))
-    )
+    mine = {"its_build": build.id, "its_number": build.attempt}
+    connection.execute(_NOTE_STEPS, {**mine, "made": list(steps)})
     step = steps[-1].step
     if step != build.step:
-        connection.execute(update(builds).where(builds.c.id == build.id).values(step=step))
+        connection.execute(_BEGIN_STEP, {"its_build": build.id, "begun": step})
         data: dict[str, str | int | None] = {
             "step": step, "attempt": build.attempt, "builder": build.builder,
             "pkgbase": build.pkgbase, "repository": build.repository, "arch": build.arch,

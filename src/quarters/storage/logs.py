@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from quarters.storage import seekable
-from quarters.storage.durable import full_disk_told, sync
+from quarters.storage.durable import disk_trouble_told, sync
 
 _GROWING = "growing"
 _UNFINISHED = ".new"
@@ -41,7 +41,7 @@ class LogFiles:
         size says where to go on. Nothing is added to a log that is compressed.
         """
         path = self._raw(build, attempt)
-        with full_disk_told(path):
+        with disk_trouble_told(path):
             self._growing.mkdir(parents=True, exist_ok=True)
             with _locked(path, os.O_RDWR | os.O_CREAT) as descriptor:
                 size = os.fstat(descriptor).st_size
@@ -79,7 +79,7 @@ class LogFiles:
     def compress(self, build: int, attempt: int) -> None:
         """Compress the log of an attempt that has ended, in constant memory; killed meanwhile it is as if never begun."""
         raw, packed = self._raw(build, attempt), self._packed(build, attempt)
-        with suppress(FileNotFoundError), full_disk_told(raw), _locked(raw, os.O_RDONLY) as descriptor:
+        with suppress(FileNotFoundError), disk_trouble_told(raw), _locked(raw, os.O_RDONLY) as descriptor:
             if packed.exists():
                 raw.unlink()  # this was killed after the other one was complete
                 return

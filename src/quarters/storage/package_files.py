@@ -30,7 +30,7 @@ class PackageFiles:
         write to again. Raises StorageFull. What is there already stays as it is.
         """
         target = self.path(sha256)
-        with durable.full_disk_told(target):
+        with durable.disk_trouble_told(target):
             if not target.parent.is_dir():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 durable.sync(self._folder)
@@ -44,8 +44,9 @@ class PackageFiles:
         """Remove a file if it is there; returns the bytes that this frees. Only within `garbage.remove`."""
         path = self.path(sha256)
         try:
-            size = path.stat().st_size
-            path.unlink()
+            with durable.disk_trouble_told(path):
+                size = path.stat().st_size
+                path.unlink()
         except FileNotFoundError:
             return 0
         return size

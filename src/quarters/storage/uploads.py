@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, insert, select, update
 
 from quarters.model.errors import Invalid, StorageFull
-from quarters.storage.durable import full_disk_told, sync
+from quarters.storage.durable import disk_trouble_told, sync
 from quarters.storage.schema import artifacts
 
 _SEALED = "This attempt has ended; nothing more is taken for it."
@@ -98,7 +98,7 @@ class Incoming:
                     return False
                 if hashlib.file_digest(file, "sha256").hexdigest() != content.sha256:
                     return False
-                with full_disk_told(path):
+                with disk_trouble_told(path):
                     os.fsync(file.fileno())
         except FileNotFoundError:
             return False
@@ -224,7 +224,7 @@ def settle(
 
 
 def _open(path: Path, size: int, offset: int) -> FileIO:
-    with full_disk_told(path):
+    with disk_trouble_told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(path.parent).free < size - offset:
             raise StorageFull(f"{path.name} takes {size - offset} more bytes, and the server's disk has not.")
@@ -237,6 +237,6 @@ def _open(path: Path, size: int, offset: int) -> FileIO:
 
 def _append(file: FileIO, path: Path, data: bytes) -> None:
     view = memoryview(data)
-    with full_disk_told(path):
+    with disk_trouble_told(path):
         while view:
             view = view[file.write(view) :]

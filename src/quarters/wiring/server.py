@@ -50,6 +50,7 @@ from quarters.sources.additions import AurAdditions
 from quarters.sources.sync import SourceSync
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
+from quarters.storage.ownership import owned
 from quarters.storage.package_files import PackageFiles
 from quarters.storage.public import PublicTree
 from quarters.storage.uploads import Incoming
@@ -70,10 +71,11 @@ class RunningServer:
 
 @asynccontextmanager
 async def running(config: Config) -> AsyncIterator[RunningServer]:
-    """A server, from an own data folder to answering requests; PortInUse, DataFolderBusy, DataFolderUnusable."""
+    """A server, from an own data folder to answering requests; PortInUse, DataFolderBusy, DatabaseBusy, DataFolderUnusable."""
     async with AsyncExitStack() as stack:
         data = stack.enter_context(claimed(config.storage.data.absolute()))
         listening = stack.enter_context(listen(config.server))
+        await stack.enter_async_context(owned(config.storage.database_url))
         database = Database(config.storage.database_url)
         await database.open()
         stack.push_async_callback(database.close)
