@@ -1,11 +1,13 @@
 """Whether packages can join a repository: nothing there may lack what it depends on afterwards."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
+from quarters.model.library import Library
 from quarters.model.recipe import Dependency, Provision
+from quarters.planning.rebuilds import Linked, losses, overlaid
 
 Satisfies = Callable[[Provision, Dependency], bool]
 
@@ -26,6 +28,41 @@ class Lack(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     dependency: Dependency
     replaced: str = ""
+
+
+class Unlinked(msgspec.Struct, frozen=True, kw_only=True):
+    """A library that a package links to and nothing would provide; `replaced` is what provides it now, if anything."""
+
+    package: str
+    version: str
+    library: Library
+    replaced: str = ""
+
+
+def unlinked(
+    joining: Sequence[Linked],
+    staying: Sequence[Linked],
+    known: Collection[Library],
+    met: Callable[[Library], bool],
+) -> list[Unlinked]:
+    """What would link to a library that is not there if `joining` took its place among `staying`, by facts of the files.
+
+    Of what joins only libraries are asked for that are `known`, since the repository that it comes from provides them:
+    those of upstreams can be told only as far as they declare them (`met`).
+    """
+    after = overlaid(staying, joining)
+    there = {library for it in after for library in it.provided}
+    lost = {loss.library: loss.package for loss in losses(staying, after)}
+    names = {it.name for it in joining}
+    found = []
+    for it in after:
+        wanted = known if it.name in names else lost
+        found += [
+            Unlinked(package=it.name, version=it.version, library=library, replaced=lost.get(library, ""))
+            for library in it.needed
+            if library in wanted and library not in there and not met(library)
+        ]
+    return found
 
 
 def lacking(

@@ -8,11 +8,12 @@ from quarters.formats.format import Format, Formats
 from quarters.model.errors import Conflict, Invalid, NotFound, PublishRejected
 from quarters.model.recipe import Provision
 from quarters.model.repository import Repository, Snapshot
-from quarters.planning.promotion import Installable, Lack, lacking
+from quarters.planning.promotion import Installable, Lack, Unlinked, lacking, unlinked
 from quarters.protocol.snapshots import Changed, Promoted, Promotion
 from quarters.publishing.change import Gathering
+from quarters.publishing.linkage import linked, met
 from quarters.publishing.swap import Credit, Swap
-from quarters.storage import packages, repositories, upstreams
+from quarters.storage import libraries, packages, repositories, upstreams
 from quarters.storage.database import Database
 from quarters.storage.packages import Listed
 
@@ -45,7 +46,7 @@ class Promotions:
                 raise Conflict(f"{target} has all of this already.")
             places = {(entry.arch, entry.name) for entry in change.put}
             joining = [it for it in wanted if (it.arch, it.file.name) in places]
-            missing = await self._database.read(_missing, found, joining, listed, format)
+            missing = await self._database.read(_missing, repository, found, joining, listed, format)
             if missing and not (promotion.force or promotion.dry_run):
                 raise PublishRejected(_refusal(target, missing))
             snapshot: Snapshot | None = None
@@ -82,6 +83,7 @@ def _names(listed: Listed) -> tuple[str, ...]:
 
 def _missing(
     connection: Connection,
+    source: str,
     target: Repository,
     joining: Sequence[Listed],
     listed: Sequence[Listed],
@@ -102,6 +104,18 @@ def _missing(
             format.satisfies,
         )
         sentences += [_sentence(target.name, arch, lack) for lack in lacks]
+        told = {(lack.package, str(lack.dependency)) for lack in lacks}
+        links = unlinked(
+            [linked(it.file) for it in joining if it.arch == arch],
+            [linked(it.file) for it in listed if it.arch == arch],
+            {library for it in libraries.linked(connection, source, arch) for library in it.provided},
+            met(connection, target, arch, format),
+        )
+        sentences += [
+            _link_sentence(target.name, arch, link)
+            for link in links
+            if (link.package, str(format.library_provision(link.library))) not in told
+        ]
     return sentences
 
 
@@ -124,6 +138,13 @@ def _sentence(target: str, arch: str, lack: Lack) -> str:
     if lack.replaced:
         return f"{package} would lose {lack.dependency}, which {lack.replaced} gives it in {target} now."
     return f"{package} needs {lack.dependency}, which neither {target} nor its upstreams have."
+
+
+def _link_sentence(target: str, arch: str, link: Unlinked) -> str:
+    package = f"{link.package} {link.version} ({arch})"
+    if link.replaced:
+        return f"{package} links to {link.library.soname}, which {link.replaced} gives it in {target} now."
+    return f"{package} links to {link.library.soname}, which {target} does not have."
 
 
 def _refusal(target: str, missing: Sequence[str]) -> str:
