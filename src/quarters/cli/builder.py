@@ -2,16 +2,17 @@
 
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, Token
 
 from quarters.cli.running import ConfigFile, Root, Slots
 from quarters.model.errors import ConfigInvalid, Unavailable
+from quarters.model.size import Size
 
 app = App(
     name="builder",
@@ -23,6 +24,10 @@ _DESCRIPTOR = "/proc/self/fd/"
 _VARIABLES = ("QUARTERS_TOKEN", "QUARTERS_BUILDER__TOKEN")
 
 
+def _size(kind: object, tokens: Sequence[Token]) -> Size:
+    return Size.of(tokens[0].value)
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Machine:
@@ -31,6 +36,19 @@ class Machine:
     server: Annotated[str | None, Parameter(help="URL of the server.")] = None
     name: Annotated[str | None, Parameter(help="Name of this builder; its token bears the same.")] = None
     slots: Slots = None
+    build_class: Annotated[
+        int | None, Parameter(name="--class", help="Builds what asks for this class or a lower one.")
+    ] = None
+    memory: Annotated[
+        Size | None,
+        Parameter(
+            converter=_size, help="Memory for its builds together, such as 8GiB; else all of this machine."
+        ),
+    ] = None
+    disk: Annotated[
+        Size | None,
+        Parameter(converter=_size, help="Disk for its builds together; else what is free where its data is."),
+    ] = None
     root: Root = None
     data: Annotated[Path | None, Parameter(help="Folder for roots, caches and work.")] = None
 

@@ -1,5 +1,6 @@
 """`quarters builders`: the machines that build, as the server knows them."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cyclopts import App
@@ -22,9 +23,29 @@ async def list_(*, json: Json = False) -> None:
     if json:
         return output.show(found)
     return output.table(
-        ("BUILDER", "STATE", "ARCHITECTURES", ">SLOTS", "BUILDING", "SEEN", "EXECUTOR?"),
         (
-            (it.name, _standing(it), it.arches, it.slots, it.running, output.ago(it.last_seen), it.executor)
+            "BUILDER",
+            "STATE",
+            "ARCHITECTURES",
+            ">CLASS?",
+            ">SLOTS",
+            ">MEMORY?",
+            "BUILDING",
+            "SEEN",
+            "EXECUTOR?",
+        ),
+        (
+            (
+                it.name,
+                _standing(it),
+                it.arches,
+                it.build_class,
+                it.slots,
+                _amount(it.memory),
+                it.running,
+                output.ago(it.last_seen),
+                it.executor,
+            )
             for it in found
         ),
         empty="No builder is connected; start one with `quarters builder`.",
@@ -66,7 +87,25 @@ async def remove(name: str, /, *, yes: Yes = False) -> None:
 
 
 def _standing(it: "BuilderView") -> str:
-    return it.state.value if it.alive else f"{it.state}, silent"
+    state = f"quarantined until {it.quarantined_until:%H:%M} UTC" if _is_quarantined(it) else it.state.value
+    return state if it.alive else f"{state}, silent"
+
+
+def _is_quarantined(it: "BuilderView") -> bool:
+    return it.quarantined_until is not None and it.quarantined_until > datetime.now(UTC)
+
+
+def _quarantine(it: "BuilderView") -> str | None:
+    if not _is_quarantined(it):
+        return None
+    return (
+        f"until {it.quarantined_until:%Y-%m-%d %H:%M:%S} UTC, since it failed what others build; "
+        f"`quarters builders enable {it.name}` ends it"
+    )
+
+
+def _amount(count: int) -> str | None:
+    return output.size(count) if count else None
 
 
 def _tell(it: "BuilderView") -> None:
@@ -75,7 +114,11 @@ def _tell(it: "BuilderView") -> None:
             ("Builder", it.name),
             ("State", _standing(it)),
             ("Architectures", it.arches),
+            ("Quarantine", _quarantine(it)),
+            ("Class", it.build_class),
             ("Slots", it.slots),
+            ("Memory", _amount(it.memory)),
+            ("Disk", _amount(it.disk)),
             ("Building", it.running),
             ("Last seen", output.ago(it.last_seen)),
             ("Executor", it.executor),

@@ -227,6 +227,16 @@ def _waits_out(it: Build) -> bool:
     return it.not_before is not None and it.not_before > datetime.now(UTC)
 
 
+def _needed(it: Build) -> str | None:
+    """Of a builder, as far as it is known."""
+    parts = [f"class {it.build_class}"] if it.build_class else []
+    parts += [f"the builder {it.only_builder}"] if it.only_builder else []
+    parts += [f"{output.size(it.memory)} of memory"] if it.memory else []
+    parts += [f"{output.size(it.disk)} of disk"] if it.disk else []
+    parts += [f"about {output.duration(it.duration)}"] if it.duration else []
+    return ", ".join(parts) or None
+
+
 def _took(it: Build) -> str | None:
     if it.not_before is not None and _waits_out(it):
         return f"again in {output.duration((it.not_before - datetime.now(UTC)).total_seconds())}"
@@ -248,6 +258,7 @@ def _tell(it: BuildView) -> None:
             ("Because", it.grounds.detail),
             ("Published with", f"rebuild {it.rebuild}" if it.rebuild is not None else None),
             ("Packager", it.packager),
+            ("Needs", _needed(it)),
             ("Created", output.ago(it.created_at)),
             ("Attempt", it.attempt or None),
             ("Next try", it.not_before if _waits_out(it) else None),

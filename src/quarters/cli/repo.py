@@ -32,6 +32,7 @@ KeepDays = Annotated[
 _GRACE = "Hours that packages stay after the recipes that made them left their source."
 _COMPRESSION = "Of the index: gzip, which everything reads, or zstd, which is smaller."
 
+_AT_ONCE = "How many of its builds may run at once; 0: any number."
 _REBUILDS = "What to do when a library that others link to goes: build them again with it (auto), tell (suggest), or off."
 _BUMP = "How a rebuild raises the pkgrel: minor (1 becomes 1.1), whole (1 becomes 2), or none."
 
@@ -63,6 +64,7 @@ class Policy:
         Parameter(help="When builds may reach the network: while sources are fetched, always, or never."),
     ] = Network.SOURCES
     timeout: Annotated[int, Parameter(help="Seconds that a build may take at most.")] = 3600
+    max_running: Annotated[int, Parameter(help=_AT_ONCE)] = 0
     keep_versions: KeepVersions = 0
     keep_days: KeepDays = 0
     withdrawal_grace: Annotated[int, Parameter(help=_GRACE)] = 0
@@ -82,6 +84,7 @@ async def create(name: str, /, *, policy: Policy | None = None, json: Json = Fal
         checks=chosen.checks,
         network=chosen.network,
         timeout=chosen.timeout,
+        max_running=chosen.max_running,
         upstreams=_upstreams(chosen.upstream, chosen.upstream_key),
         keep_versions=chosen.keep_versions,
         keep_days=chosen.keep_days,
@@ -162,6 +165,7 @@ class Edits:
     checks: Annotated[bool | None, Parameter(help="Run check() of the recipes.")] = None
     network: Annotated[Network | None, Parameter(help="When builds may reach the network.")] = None
     timeout: Annotated[int | None, Parameter(help="Seconds that a build may take at most.")] = None
+    max_running: Annotated[int | None, Parameter(help=_AT_ONCE)] = None
     withdrawal_grace: Annotated[int | None, Parameter(help=_GRACE)] = None
     compression: Annotated[Compression | None, Parameter(help=_COMPRESSION)] = None
     rebuilds: Annotated[Rebuilds | None, Parameter(help=_REBUILDS)] = None
@@ -256,6 +260,7 @@ def _facts(it: RepositoryView) -> list[tuple[str, object]]:
         ("Checks", it.checks),
         ("Network", it.network.value),
         ("Time limit", output.duration(it.timeout)),
+        ("At once", output.at_once(it.max_running)),
         ("Kept", _kept(it)),
         ("Upstreams", tuple(upstream.name for upstream in it.upstreams)),
     ]

@@ -34,6 +34,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}
 
 
 Hours = Annotated[int, Meta(ge=0, le=87_600)]
+AtOnce = Annotated[int, Meta(ge=0, le=10_000)]
+"""How many builds may run at once; 0 is no limit."""
+Priority = Annotated[int, Meta(ge=-100, le=100)]
+"""As planning.order.PRIORITIES has them."""
 
 
 class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,6 +50,7 @@ class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     checks: bool = True
     network: Network = Network.SOURCES
     timeout: int = 3600
+    max_running: AtOnce = 0
     upstreams: tuple[Upstream, ...] = ()
     require_signature: bool = False
     require_builder_signature: bool = False
@@ -66,6 +71,7 @@ class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     checks: bool | None = None
     network: Network | None = None
     timeout: int | None = None
+    max_running: AtOnce | None = None
     upstreams: tuple[Upstream, ...] | None = None
     require_signature: bool | None = None
     require_builder_signature: bool | None = None
@@ -121,6 +127,7 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     dependencies: bool = False
     automatic: bool = True
     """Whether outdated recipes are built without being asked for."""
+    max_running: AtOnce = 0
 
 
 class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,6 +140,7 @@ class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     dependencies: bool | None = None
     automatic: bool | None = None
     enabled: bool | None = None
+    max_running: AtOnce | None = None
 
 
 class NewSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -172,7 +180,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     arch: str | None = None
     force: bool = False
     """Build also what is published already, with a higher pkgrel where the repository's policy raises it."""
-    priority: int = 0
+    priority: Priority = 0
     allow_downgrade: bool = False
     """Whether what is built may take the place of newer packages."""
 

@@ -75,3 +75,8 @@ def test_json_is_as_the_api_has_it(capfdbinary: pytest.CaptureFixture[bytes]) ->
 
 def test_nobody_is_asked_where_nobody_can_answer() -> None:
     assert output.confirmed("Delete everything?", yes=False)
+
+
+def test_a_limit_of_zero_is_none() -> None:
+    assert output.at_once(0) == "any number"
+    assert output.at_once(3) == "3"
