@@ -58,7 +58,7 @@ class Bucket:
             if await self.sizes():
                 raise foreign(self._location) from None
             return None
-        self._version = {"e_tag": found.meta["e_tag"], "version": found.meta["version"]}
+        self._version = _version(found.meta["e_tag"], found.meta["version"])
         return decoded(bytes(await found.bytes_async()), self._location)
 
     async def sizes(self) -> Mapping[str, int]:
@@ -98,7 +98,7 @@ class Bucket:
             )
         except (AlreadyExistsError, PreconditionError):
             raise TargetUnusable(f"Another export to {self._location} is running.") from None
-        self._version = {"e_tag": done["e_tag"], "version": done["version"]}
+        self._version = _version(done["e_tag"], done["version"])
 
     async def remove(self, names: Collection[str]) -> None:
         """Remove objects."""
@@ -126,3 +126,13 @@ def _attributes(name: str) -> dict[str, str]:
         "Content-Type": _TYPES.get(Path(name).suffix, "application/octet-stream"),
         "Cache-Control": kept,
     }
+
+
+def _version(e_tag: str | None, version: str | None) -> "UpdateVersion | None":
+    """What a conditional write names; obstore takes no empty values."""
+    named: UpdateVersion = {}
+    if e_tag is not None:
+        named["e_tag"] = e_tag.strip('"')  # without quotes every server takes it, with them Ceph does not
+    if version is not None:
+        named["version"] = version
+    return named or None
