@@ -32,6 +32,7 @@ from quarters.server.settings import ServerSettings
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
 from quarters.sources.additions import AurAdditions
+from quarters.sources.hooks import Hooks
 from quarters.sources.settings import SourcesSettings
 from quarters.sources.sync import SourceSync
 from quarters.storage import recipes, sources
@@ -114,6 +115,7 @@ def services(
         public=press.public,
         sources=sources,
         aur=AurAdditions(sourcing, sources, wakeups, FORMATS, knowledge),
+        hooks=Hooks(database, wakeups, clock),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
         schedules=Schedules(database, wakeups, upstreams, FORMATS, scheduling, clock),
         rebuilds=Rebuilds(database, wakeups, upstreams, FORMATS, scheduling, clock),

@@ -13,6 +13,7 @@ from quarters.protocol.resources import RepositoryChange
 from quarters.publishing.withdrawals import Withdrawals
 from quarters.sources import books
 from quarters.sources.arbitration import settle
+from quarters.sources.books import Reading
 from quarters.sources.source import Fetched
 from quarters.storage import recipes, sources, withdrawals
 from quarters.storage.database import Database
@@ -33,7 +34,7 @@ class Followed:
         before = {each.pkgbase: each for each in await database.read(recipes.of_source, source)}
         synced = await database.read(sources.get, source)
         verdict = settle(before, found)
-        await database.write(books.succeeded, synced, Fetched(f"r{len(found)}"), verdict, now, now)
+        await database.write(books.succeeded, synced, Reading(Fetched(f"r{len(found)}"), verdict), now, now)
         await self.withdrawals.carry_out("own")
 
     async def built(self, *found: SourcedRecipe) -> None:

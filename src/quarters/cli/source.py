@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from quarters.cli import output
 from quarters.cli.connection import connect, everything, only_repository
 from quarters.cli.output import Json, Yes
+from quarters.model.commit import Commit
 from quarters.model.errors import Invalid
 from quarters.model.schedule import ScheduleEntry
 from quarters.model.source import Source
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from quarters.protocol.client import Client
 
 app = App(name="source")
+
+_AT_ONCE = "How many of its builds may run at once; 0: any number."
 
 
 @Parameter(name="*")
@@ -44,6 +47,7 @@ class Following:
         Parameter(help="Follow also what recipes of the repository need and nothing else has (kind aur)."),
     ] = False
     automatic: Annotated[bool, Parameter(help="Build what is outdated without being asked.")] = True
+    max_running: Annotated[int, Parameter(help=_AT_ONCE)] = 0
 
 
 @app.command
@@ -73,6 +77,7 @@ async def add(
                 packages=how.package,
                 dependencies=how.dependencies,
                 automatic=how.automatic,
+                max_running=how.max_running,
             )
         )
     if json:
@@ -174,6 +179,7 @@ class Edits:
     enabled: Annotated[
         bool | None, Parameter(help="Follow its changes, and offer its recipes to others.")
     ] = None
+    max_running: Annotated[int | None, Parameter(help=_AT_ONCE)] = None
 
 
 @app.command
@@ -250,6 +256,44 @@ async def _set(
 
 
 @app.command
+async def hook(
+    name: str,
+    /,
+    *,
+    renew: Annotated[
+        bool, Parameter(negative=(), help="Make a new secret; the one of before is worth nothing then.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what to enter at GitHub, GitLab, Gitea or Forgejo, so that pushes are seen at once."""
+    async with connect() as client:
+        it = await client.sources.hook(name, renew=renew)
+        url = client.url
+    if json:
+        return output.show(it)
+    output.facts(
+        [("Payload URL", f"{url}{it.path}"), ("Content type", "application/json"), ("Secret", it.secret)]
+    )
+    return output.say("The forge has to reach this address; send it push events.")
+
+
+@app.command
+async def commits(
+    name: str, /, *, limit: Annotated[int, Parameter(help="How many to show.")] = 20, json: Json = False
+) -> None:
+    """List people's commits, with what their messages ask for ([deploy NAME], [deploy all]) and what became of it."""
+    async with connect() as client:
+        found = await everything(lambda cursor: client.sources.commits(name, cursor=cursor), limit)
+    if json:
+        return output.show(found)
+    return output.table(
+        ("COMMIT", "WHEN", "AUTHOR?", "ASKS FOR", "BECAME", "SUBJECT?"),
+        ((it.revision[:12], output.ago(it.at), it.author, it.asks, _became(it), it.subject) for it in found),
+        empty=f"No commit of {name} is known.",
+    )
+
+
+@app.command
 async def remove(name: str, /, *, yes: Yes = False) -> None:
     """Remove a source and its recipes; what was built from it stays published."""
     if not output.confirmed(f"Remove the source {name} and its recipes?", yes=yes):
@@ -262,6 +306,13 @@ async def remove(name: str, /, *, yes: Yes = False) -> None:
 def _absolute(location: str) -> str:
     """A folder on this machine by its whole path: the server works in another one."""
     return str(Path(location).resolve()) if ":" not in location and Path(location).is_dir() else location
+
+
+def _became(it: Commit) -> str:
+    if it.pending:
+        return "waits to be looked at"
+    words = [f"request {it.request}"] if it.request is not None else []
+    return "; ".join([*words, it.problem] if it.problem else words)
 
 
 def _standing(it: Source) -> str:
@@ -280,6 +331,7 @@ def _facts(it: Source) -> list[tuple[str, object]]:
         ("Packages", ", ".join(it.packages)),
         ("Repository", it.repository),
         ("Builds", "what is outdated" if it.automatic else "what is asked for"),
+        ("At once", output.at_once(it.max_running)),
         ("Enabled", it.enabled),
         ("Revision", it.revision),
         ("Synced", output.ago(it.synced_at)),

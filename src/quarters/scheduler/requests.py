@@ -25,6 +25,9 @@ from quarters.storage.database import Database
 from quarters.storage.sources import Generation
 from quarters.storage.wakeups import Topic, Wakeups
 
+Along = Callable[[Connection, Requested], None]
+"""Further changes that belong into the transaction of a request."""
+
 
 class Requests:
     """Turns wishes into builds: those of people at once, those of sources by a loop."""
@@ -56,8 +59,11 @@ class Requests:
         proposal = await self._database.read(propose, repository.name, [arch], wish, self._formats)
         return proposal.parts[0].plan
 
-    async def request(self, request: BuildRequest, requester: str) -> Requested:
-        """Queue packages with all that they need; NotFound, with near matches, if no recipe makes one of them."""
+    async def request(self, request: BuildRequest, requester: str, along: Along | None = None) -> Requested:
+        """Queue packages with all that they need; NotFound, with near matches, if no recipe makes one of them.
+
+        `along` is done in the same transaction.
+        """
         if not request.packages:
             raise Invalid("Name at least one package to build.")
         repository = await chosen(self._database, request.repository)
@@ -68,7 +74,14 @@ class Requests:
             wish = _asked(request.packages, force=request.force)
             return propose(connection, repository.name, arches, wish, self._formats)
 
-        deed = partial(_queue, request=request, requester=requester, now=self._now())
+        queue = partial(_queue, request=request, requester=requester, now=self._now())
+
+        def deed(connection: Connection, proposal: Proposal) -> Requested:
+            requested = queue(connection, proposal)
+            if along is not None:
+                along(connection, requested)
+            return requested
+
         answer = await carry_out(self._database, make, deed)
         self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS)
         return answer

@@ -28,6 +28,7 @@ from quarters.server.metrics import Metrics
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
 from quarters.sources.additions import AurAdditions
+from quarters.sources.hooks import Hooks
 from quarters.sources.sync import SourceSync
 from quarters.storage.database import Database
 from quarters.storage.public import PublicTree
@@ -59,6 +60,7 @@ class Services:
     public: PublicTree
     sources: SourceSync
     aur: AurAdditions
+    hooks: Hooks
     requests: Requests
     schedules: Schedules
     rebuilds: Rebuilds

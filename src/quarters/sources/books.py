@@ -1,27 +1,40 @@
 """What a sync writes down, in one transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Connection
 
+from quarters.model.commit import Commit
 from quarters.model.errors import NotFound
 from quarters.model.recipe import SourcedRecipe
 from quarters.model.source import Source
 from quarters.sources.arbitration import Verdict
 from quarters.sources.source import Fetched
-from quarters.storage import events, recipes, sources, withdrawals
+from quarters.storage import commits, events, recipes, sources, withdrawals
 from quarters.storage.events import Data
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What a sync found: where the source stands, what to change, and what people committed since the last one."""
+
+    fetched: Fetched
+    verdict: Verdict
+    commits: Sequence[Commit] = ()
+
 
 _WHERE = ("kind", "location", "branch", "path", "packages")
 
 
 def succeeded(
-    connection: Connection, synced: Source, fetched: Fetched, verdict: Verdict, began: datetime, now: datetime
+    connection: Connection, synced: Source, reading: Reading, began: datetime, now: datetime
 ) -> None:
     """Take over what `synced`, as it was set when the sync began, has now."""
     if not _still_so(connection, synced):
         return
-    revision = fetched.revision
+    fetched, verdict, revision = reading.fetched, reading.verdict, reading.fetched.revision
+    commits.note(connection, synced.name, reading.commits)
     recipes.withdraw(connection, synced.name, verdict.withdrawn)
     recipes.put(connection, verdict.put)
     sources.change(connection, synced.name, revision=revision, synced_at=now, problem=fetched.problem)

@@ -14,6 +14,8 @@ class Fetched(msgspec.Struct, frozen=True):
 
     revision: str
     problem: str = ""
+    history: bool = False
+    """Whether the revision is a commit that people made, whose messages may ask for something."""
 
 
 class Kind(Protocol):

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from quarters.formats.format import Formats
+from quarters.model.commit import Commit
 from quarters.model.errors import Conflict, Invalid, QuartersError
 from quarters.model.names import plain_name
 from quarters.model.source import Source
@@ -18,14 +19,15 @@ from quarters.protocol import cursors
 from quarters.protocol.resources import NewSource, Page, RecipeView, SourceChange
 from quarters.sources import books, pacman_recipe
 from quarters.sources.arbitration import Verdict, settle
+from quarters.sources.books import Reading
+from quarters.sources.commits import new_commits
 from quarters.sources.evaluate import Evaluator
 from quarters.sources.git import Git
 from quarters.sources.intake import Intake
 from quarters.sources.kinds.registry import kinds
 from quarters.sources.mirror import Mirror
 from quarters.sources.settings import SourcesSettings
-from quarters.sources.source import Fetched
-from quarters.storage import recipes, repositories, sources
+from quarters.storage import commits, recipes, repositories, sources
 from quarters.storage.database import Database
 from quarters.storage.events import record
 from quarters.storage.recipes import Known
@@ -103,7 +105,9 @@ class SourceSync:
             before = sources.get(connection, name)
             self._check(msgspec.structs.replace(before, **given))
             if given:
-                sources.change(connection, name, sync_wanted_at=now, **given)
+                # What was committed elsewhere before asks for nothing.
+                anew = {"revision": ""} if given.keys() & {"location", "branch", "path"} else {}
+                sources.change(connection, name, sync_wanted_at=now, **anew, **given)
                 record(connection, now, "source.changed", name, {})
             return sources.get(connection, name)
 
@@ -138,6 +142,16 @@ class SourceSync:
             return sources.get(connection, name)
 
         return await self._told(await self._database.write(want))
+
+    async def commits(self, name: str, limit: int, cursor: str | None) -> Page[Commit]:
+        """People's commits, the newest first; NotFound."""
+        before = cursors.decode(cursor, int, 0) or None
+
+        def read(connection: Connection) -> Sequence[Commit]:
+            sources.get(connection, name)
+            return commits.listed(connection, name, before=before, limit=limit + 1)
+
+        return cursors.page(await self._database.read(read), limit, lambda commit: commit.number)
 
     async def recipes(
         self, query: str, source: str | None, limit: int, cursor: str | None
@@ -194,28 +208,30 @@ class SourceSync:
     async def _sync(self, source: Source) -> None:
         began = self._now()
         try:
-            fetched, verdict = await self._read(source)
+            reading = await self._read(source)
         except QuartersError as error:
             self._failures[source.name] = self._failures.get(source.name, -1) + 1
             await self._database.write(books.failed, source, str(error), began, self._now())
         else:
             self._failures.pop(source.name, None)
-            await self._database.write(books.succeeded, source, fetched, verdict, began, self._now())
+            await self._database.write(books.succeeded, source, reading, began, self._now())
         self._wakeups.notify(Topic.PLANNING, Topic.EVENTS)
 
-    async def _read(self, source: Source) -> tuple[Fetched, Verdict]:
+    async def _read(self, source: Source) -> Reading:
         self._check(source)
         mirror = self._mirror(source.name)
         await mirror.git.prepare()
         fetched = await self._kinds[source.kind].fetch(source, mirror)
         revision = fetched.revision
         if revision == source.revision and not await self._database.read(recipes.passing, source.name):
-            return fetched, Verdict((), ())
+            return Reading(fetched, Verdict((), ()))
         before = await self._database.read(recipes.of_source, source.name)
         repository = await self._database.read(repositories.get, source.repository)
         intake = Intake(mirror, self._formats[repository.format], self._evaluator)
         found = await intake.everything(source.name, revision, before, source.revision)
-        return fetched, settle({each.pkgbase: each for each in before}, found)
+        verdict = settle({each.pkgbase: each for each in before}, found)
+        said = await new_commits(mirror, source.name, source.revision, revision) if fetched.history else ()
+        return Reading(fetched, verdict, said)
 
     def _check(self, source: Source) -> None:
         if source.kind not in self._kinds:

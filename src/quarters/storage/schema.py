@@ -106,6 +106,7 @@ sources = Table(
     Column("path", Text, nullable=False, server_default=""),
     Column("packages", Json, nullable=False, server_default="[]"),  # names that its kind asks for
     Column("dependencies", Boolean, nullable=False, server_default=text("false")),
+    Column("hook_secret", Text, nullable=False, server_default=""),  # what forges prove their pushes with
     Column("automatic", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("max_running", Integer, nullable=False, server_default="0"),  # of its builds at once, 0: no limit
@@ -139,6 +140,24 @@ withdrawals = Table(
     Column("pkgbase", Text, primary_key=True),
     Column("source", Text, nullable=False),
     Column("at", Time, nullable=False),
+)
+
+# What commits of a source's people ask for in their messages; each is known by what a rebase leaves as it is.
+commits = Table(
+    "commits",
+    metadata,
+    Column("source", Text, ForeignKey("sources.name", ondelete="CASCADE"), primary_key=True),
+    Column("identity", Text, primary_key=True),
+    Column("number", Integer, nullable=False),  # rises within a source, in the order in which commits came
+    Column("revision", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("asks", Json, nullable=False),  # names, or `all`
+    Column("pending", Boolean, nullable=False),
+    Column("request", _Id),
+    Column("problem", Text, nullable=False, server_default=""),
+    UniqueConstraint("source", "number"),
 )
 
 requests = Table(
@@ -433,6 +452,7 @@ snapshots = Table(
     Column("actor", Text, nullable=False),
     Column("note", Text, nullable=False),
     Column("packages", Integer, nullable=False),
+    Column("compression", Text, nullable=False),  # of its index, whatever the policy is by now
 )
 
 pins = Table(

@@ -32,6 +32,7 @@ from quarters.publishing.withdrawals import Withdrawals
 from quarters.scheduler.builders import Builders
 from quarters.scheduler.builds import Builds
 from quarters.scheduler.dependencies import Dependencies
+from quarters.scheduler.deploys import Deploys
 from quarters.scheduler.history import BuildHistory
 from quarters.scheduler.intake import Intake
 from quarters.scheduler.knowledge import Knowledge
@@ -47,6 +48,7 @@ from quarters.server.services import Services
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
 from quarters.sources.additions import AurAdditions
+from quarters.sources.hooks import Hooks
 from quarters.sources.sync import SourceSync
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
@@ -144,6 +146,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         public=public,
         sources=sources,
         aur=AurAdditions(config.sources, sources, wakeups, formats, knowledge),
+        hooks=Hooks(database, wakeups, _now),
         requests=requests,
         schedules=Schedules(database, wakeups, upstreams, formats, config.scheduler, _now),
         rebuilds=rebuilds,
@@ -159,6 +162,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         "sources": sources.run,
         "aur": services.aur.run,
         "requests": requests.run,
+        "deploys": Deploys(database, wakeups, requests, _now).run,
         "schedules": services.schedules.run,
         "dependencies": Dependencies(database, wakeups, formats, config.scheduler, _now).run,
         "rebuilds": rebuilds.run,

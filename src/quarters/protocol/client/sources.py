@@ -1,7 +1,9 @@
 """Sources as a client sees them."""
 
+from quarters.model.commit import Commit
 from quarters.model.source import Source
 from quarters.protocol.client.transport import Transport, below
+from quarters.protocol.hooks import Hook, NewHook
 from quarters.protocol.resources import NewSource, Page, SourceChange
 
 _ALL = "sources"
@@ -33,6 +35,17 @@ class Sources:
     async def delete(self, name: str) -> None:
         """Remove a source and its recipes; what was built from it stays published."""
         await self._transport.exchange("DELETE", below(_ALL, name))
+
+    async def hook(self, name: str, *, renew: bool = False) -> Hook:
+        """Where a forge sends its pushes, and the secret that it proves them with."""
+        return await self._transport.call("POST", below(_ALL, name, "hook"), Hook, send=NewHook(renew=renew))
+
+    async def commits(
+        self, name: str, *, limit: int | None = None, cursor: str | None = None
+    ) -> Page[Commit]:
+        """People's commits, the newest first."""
+        params = {"limit": limit, "cursor": cursor}
+        return await self._transport.call("GET", below(_ALL, name, "commits"), Page[Commit], params=params)
 
     async def sync(self, name: str) -> Source:
         """Ask for a sync now; the source's `synced_at` and `problem` tell how it went."""

@@ -3,8 +3,10 @@
 from litestar import Router, delete, get, patch, post
 from litestar.params import JSONBody
 
+from quarters.model.commit import Commit
 from quarters.model.source import Source
 from quarters.model.token import Scope
+from quarters.protocol.hooks import Hook, NewHook
 from quarters.protocol.resources import NewSource, Page, SourceChange
 from quarters.server.routes import API, LIMIT, Cursor, Given, Limit, Name, needs
 
@@ -45,7 +47,30 @@ async def sync_source(services: Given, name: Name) -> Source:
     return await services.sources.sync(name)
 
 
+@post("/{name:str}/hook", status_code=200, **needs(Scope.ADMIN, "showHook", 404, 413))
+async def show_hook(services: Given, name: Name, data: JSONBody[NewHook]) -> Hook:
+    """The address and the secret of its webhook, to be entered at GitHub, GitLab, Gitea or Forgejo."""
+    return await services.hooks.show(name, renew=data.renew)
+
+
+@get("/{name:str}/commits", **needs(Scope.READ, "listCommits", 404))
+async def list_commits(
+    services: Given, name: Name, limit: Limit = LIMIT, cursor: Cursor = None
+) -> Page[Commit]:
+    """People's commits, the newest first, with what their messages asked for and what became of it."""
+    return await services.sources.commits(name, limit, cursor)
+
+
 def router() -> Router:
     """The routes of this resource."""
-    handlers = [list_sources, create_source, show_source, change_source, delete_source, sync_source]
+    handlers = [
+        list_sources,
+        create_source,
+        show_source,
+        change_source,
+        delete_source,
+        sync_source,
+        show_hook,
+        list_commits,
+    ]
     return Router(f"{API}/sources", route_handlers=handlers, tags=["sources"])

@@ -21,4 +21,5 @@ class TreeKind:
 
     async def fetch(self, source: Source, mirror: Mirror) -> Fetched:
         """Fetch the branch, or the one that the repository calls its HEAD."""
-        return Fetched(await fetch_branch(mirror.git, source.location, source.branch, HEAD))
+        revision = await fetch_branch(mirror.git, source.location, source.branch, HEAD)
+        return Fetched(revision, history=True)

@@ -280,6 +280,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("packages", sa.Integer(), nullable=False),
+        sa.Column("compression", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("repository", "number"),
     )
@@ -317,6 +318,7 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), server_default="", nullable=False),
         sa.Column("packages", sa.Text(), server_default="[]", nullable=False),
         sa.Column("dependencies", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("hook_secret", sa.Text(), server_default="", nullable=False),
         sa.Column("automatic", sa.Boolean(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("max_running", sa.Integer(), server_default="0", nullable=False),
@@ -340,6 +342,23 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["repository"], ["repositories.name"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("repository", "pkgbase"),
+    )
+    op.create_table(
+        "commits",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("identity", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("asks", sa.Text(), nullable=False),
+        sa.Column("pending", sa.Boolean(), nullable=False),
+        sa.Column("request", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("problem", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["source"], ["sources.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("source", "identity"),
+        sa.UniqueConstraint("source", "number"),
     )
     op.create_table(
         "upstream_packages",
@@ -482,6 +501,7 @@ def downgrade() -> None:
     op.drop_table("artifacts")
     op.drop_table("upstream_packages")
     op.drop_table("withdrawals")
+    op.drop_table("commits")
     op.drop_table("sources")
     op.drop_table("pins")
     op.drop_table("holds")
