@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from benchmarks.packages import ARCH, Library
 from quarters.config import Config
 from quarters.formats.pacman import Pacman
-from quarters.model.repository import Repository, Snapshot
+from quarters.model.repository import Compression, Repository, Snapshot
 from quarters.publishing.change import Change
 from quarters.publishing.index import IndexWriter
 from quarters.publishing.swap import Credit, Swap
@@ -79,7 +79,7 @@ def _record(connection: Connection, additions: list[Addition], count: int) -> No
             note="",
             packages=len(entries),
         )
-        snapshots.add(connection, snapshot, made)
+        snapshots.add(connection, snapshot, made, Compression.GZIP)
 
 
 if __name__ == "__main__":

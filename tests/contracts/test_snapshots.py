@@ -9,7 +9,10 @@ import pytest
 
 from quarters.formats.pacman import Pacman
 from quarters.model.errors import Conflict, Invalid, NotFound, PublishRejected
+from quarters.model.repository import Compression
+from quarters.protocol.resources import RepositoryChange
 from quarters.protocol.snapshots import Promotion
+from quarters.publishing.signing import verification
 from quarters.storage import repositories, snapshots
 from quarters.storage.database import Database
 from quarters.storage.schema import packages
@@ -226,3 +229,25 @@ async def test_after_a_change_of_key_index_and_packages_are_signed_by_the_new_on
     assert new == await changed.shelf.signature("own", None, "x86_64", made.file_name)
     index = await changed.shelf.index_file("own", None, "x86_64", "own.db.sig")
     assert changed.keys.fingerprint[:16] in str(index)
+
+
+async def test_an_old_index_is_made_again_byte_for_byte_although_the_policy_has_changed(press: Press) -> None:
+    for number in range(19):
+        await press.upload(package(f"p{number:02}"))
+    published = [await press.shelf.index_file("own", 20, "x86_64", f"own.{kind}") for kind in ("db", "files")]
+    before = [(it.name, it.read_bytes(), it.stat().st_mtime_ns) for it in published]
+    for number in range(30, 35):
+        await press.upload(package(f"p{number}"))
+    await press.repositories.change("own", RepositoryChange(compression=Compression.ZSTD))
+    await press.swap.tidied()
+    for path in (press.folder / "index" / "own").iterdir():
+        shutil.rmtree(path)
+    again = [await press.shelf.index_file("own", 20, "x86_64", f"own.{kind}") for kind in ("db", "files")]
+    assert [(it.name, it.read_bytes(), it.stat().st_mtime_ns) for it in again] == before
+    signature = await press.shelf.index_file("own", 20, "x86_64", "own.db.sig")
+    signed_by = verification.check(
+        again[0].read_bytes(), signature.read_bytes(), press.keys.trusted(), press.clock()
+    )
+    assert signed_by == press.keys.fingerprint
+    assert (await press.shelf.index_file("own", None, "x86_64", "own.db")).name == "own.db.tar.zst"
+    assert (await press.inspector.check("own", repair=False, actor="ada")).findings == ()

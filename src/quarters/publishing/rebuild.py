@@ -37,6 +37,7 @@ class Remains(msgspec.Struct, frozen=True):
     made_at: datetime
     listed: Mapping[str, Sequence[Listing]]
     """By architecture."""
+    compression: Compression = Compression.GZIP
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -135,7 +136,9 @@ class Rebuilder:
         except (OSError, ValueError, Invalid) as error:
             log.warning("an index is of no use", folder=str(folder), why=str(error))
             return None
-        return Remains(number, datetime.fromtimestamp(max(times), UTC), listed) if listed else None
+        if not listed:
+            return None
+        return Remains(number, datetime.fromtimestamp(max(times), UTC), listed, compression)
 
     def _signed(self, file: Path, format: Format) -> Sequence[Listing]:
         content = file.read_bytes()
@@ -232,7 +235,7 @@ def _restore(
                 note=_NOTE,
                 packages=len(listed),
             )
-            snapshots.add(connection, made, it.made_at)
+            snapshots.add(connection, made, it.made_at, it.compression)
             before = listed
         repositories.serve(connection, name, one.snapshots[-1].number)
 

@@ -4,11 +4,12 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 from sqlalchemy import Connection
 
 from quarters.formats.format import Formats
 from quarters.model.errors import NotFound
-from quarters.model.repository import Repository
+from quarters.model.repository import Compression, Repository
 from quarters.publishing.index import SIGNATURE, IndexWriter
 from quarters.publishing.keys import KeyRing
 from quarters.storage import packages, repositories, snapshots
@@ -84,7 +85,9 @@ class Shelf:
 
     def is_index(self, repository: Repository, file_name: str) -> bool:
         """Whether an index file or its signature is called that, or known to clients by it."""
-        return self._index_name(repository, file_name) is not None
+        # That of an old snapshot may be compressed otherwise.
+        then = (msgspec.structs.replace(repository, compression=it) for it in Compression)
+        return any(self._index_name(it, file_name) is not None for it in then)
 
     def _index_name(self, repository: Repository, file_name: str) -> str | None:
         aliases = self._formats[repository.format].index_aliases(repository.name, repository.compression)
@@ -98,4 +101,6 @@ class Shelf:
 def _snapshot(
     connection: Connection, repository: str, number: int | None
 ) -> tuple[Repository, snapshots.Dated]:
-    return repositories.get(connection, repository), snapshots.get(connection, repository, number)
+    """The repository as it was compressed then, so that old indexes are made again as they were."""
+    policy, dated = repositories.get(connection, repository), snapshots.get(connection, repository, number)
+    return msgspec.structs.replace(policy, compression=dated.compression), dated

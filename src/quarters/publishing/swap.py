@@ -103,7 +103,7 @@ class Swap:
         def commit(connection: Connection) -> Snapshot:
             if along is not None:
                 along(connection, now)
-            return self._commit(connection, made, modified_at, change)
+            return self._commit(connection, repository, made, modified_at, change)
 
         with self.public.closed(repository.name):
             snapshot = await self._database.write(commit)
@@ -126,14 +126,19 @@ class Swap:
         self.public.sweep()
 
     def _commit(
-        self, connection: Connection, made: Snapshot, modified_at: datetime, change: Change
+        self,
+        connection: Connection,
+        repository: Repository,
+        made: Snapshot,
+        modified_at: datetime,
+        change: Change,
     ) -> Snapshot:
         name, number, now = made.repository, made.number, made.created_at
         packages.add(connection, change.additions, now)
         libraries.note(connection, name, change.put, change.gone, now)
         repositories.advance(connection, name, number - 1)
         snapshots.record(connection, name, number, change.put, change.gone)
-        snapshots.add(connection, made, modified_at)
+        snapshots.add(connection, made, modified_at, repository.compression)
         data: events.Data = {"snapshot": number, "packages": made.packages, "actor": made.actor}
         events.record(connection, now, "snapshot.published", name, data)
         return made

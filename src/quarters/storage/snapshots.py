@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from quarters.model.errors import NotFound
-from quarters.model.repository import Snapshot
+from quarters.model.repository import Compression, Snapshot
 from quarters.storage.schema import entries, repositories, snapshots
 
 _AT_ONCE = 1000
@@ -23,15 +23,17 @@ class Entry(NamedTuple):
 
 
 class Dated(msgspec.Struct, frozen=True):
-    """A snapshot, and since when clients shall think that its index stands."""
+    """A snapshot, since when clients shall think that its index stands, and how that is compressed."""
 
     snapshot: Snapshot
     modified_at: datetime
+    compression: Compression
 
 
-def add(connection: Connection, snapshot: Snapshot, modified_at: datetime) -> None:
+def add(connection: Connection, snapshot: Snapshot, modified_at: datetime, compression: Compression) -> None:
     """Insert a snapshot; `modified_at` lies at least a second after that of the one before."""
-    connection.execute(insert(snapshots).values(**msgspec.structs.asdict(snapshot), modified_at=modified_at))
+    values = msgspec.structs.asdict(snapshot)
+    connection.execute(insert(snapshots).values(**values, modified_at=modified_at, compression=compression))
 
 
 def get(connection: Connection, repository: str, number: int | None = None) -> Dated:
@@ -48,7 +50,7 @@ def get(connection: Connection, repository: str, number: int | None = None) -> D
     if row is None:
         which = "no snapshot yet" if number is None else f"no snapshot {number}"
         raise NotFound(f"There is no repository {repository!r}, or it has {which}.")
-    return Dated(_snapshot(row), row.modified_at)
+    return Dated(_snapshot(row), row.modified_at, Compression(row.compression))
 
 
 def listed(

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from quarters.formats.format import Format
-from quarters.model.repository import Repository
+from quarters.model.repository import Compression, Repository
 from quarters.protocol.checks import Damage, Finding
 from quarters.publishing.index import IndexWriter
 from quarters.publishing.inspection import index as indexes
@@ -57,24 +57,29 @@ class Contents:
                 f"{entry.name} is listed for {entry.arch}, but its package is {right.name} for {right.arch}."
             )
             listing.findings.append(Finding(damage=Damage.ROW_DAMAGED, subject=entry.name, sentence=sentence))
-        for number, folder in await asyncio.to_thread(self._index.at_hand, listing.repository):
-            for arch in listing.repository.arches:
-                if (folder / arch).is_dir():
-                    await self._files(listing, number, folder / arch, format)
+        for compression in Compression:
+            # Old snapshots keep the compression that they were published with.
+            policy = msgspec.structs.replace(listing.repository, compression=compression)
+            for number, folder in await asyncio.to_thread(self._index.at_hand, policy):
+                for arch in policy.arches:
+                    if (folder / arch).is_dir():
+                        await self._files(listing, policy, number, folder / arch, format)
         for path in await asyncio.to_thread(self._index.strange, name):
             sentence = f"{path} does not belong among the indexes of {name}."
             listing.findings.append(Finding(damage=Damage.INDEX_EXTRA, subject=path.name, sentence=sentence))
             listing.stale = True
         return listing
 
-    async def _files(self, listing: Listing, number: int, folder: Path, format: Format) -> None:
+    async def _files(
+        self, listing: Listing, policy: Repository, number: int, folder: Path, format: Format
+    ) -> None:
         name = listing.repository.name
         earliest, latest = await self._database.read(inspection.dated, name, number, folder.name)
         if latest is None:
             return  # of a snapshot that expired; nobody is served it
         subject = f"{listing.repository.name}@{number} for {folder.name}"
         try:
-            fresh = await self._database.read(self._index.fresh, listing.repository, number, folder.name)
+            fresh = await self._database.read(self._index.fresh, policy, number, folder.name)
         except (msgspec.MsgspecError, KeyError):
             sentence = f"The index of {subject} cannot be made from the rows, which are damaged."
             listing.findings.append(Finding(damage=Damage.ROW_DAMAGED, subject=subject, sentence=sentence))

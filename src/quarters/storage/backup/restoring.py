@@ -138,7 +138,7 @@ def _serve_anew(connection: Connection, name: str, made_at: datetime, now: datet
         packages=last.snapshot.packages,
     )
     modified_at = max(now.replace(microsecond=0), last.modified_at + timedelta(seconds=1))
-    snapshots.add(connection, made, modified_at)
+    snapshots.add(connection, made, modified_at, last.compression)
     repositories.advance(connection, name, last.snapshot.number)
     events.record(connection, now, "snapshot.published", name, {"snapshot": made.number, "actor": _ACTOR})
     return True
