@@ -40,8 +40,7 @@ def finish(
     held = leases.held(connection, key.build, key.attempt, key.lease)
     if held.outcome == said.outcome:
         return
-    leases.standing(connection, key.build, key.attempt, key.lease)
-    build = held.build
+    build = leases.still_standing(held, key.attempt).build
     command = None if said.command is None else plain(said.command)
     said = msgspec.structs.replace(said, message=plain(said.message), command=command)
     if said.outcome is Outcome.BUILT:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from quarters.model.build import State
 from quarters.model.builder import Builder, BuilderState
@@ -12,6 +12,8 @@ from quarters.model.errors import NotFound
 from quarters.storage.events import record
 from quarters.storage.schema import builders, builds
 
+_FIND = select(builders).where(builders.c.name == bindparam("its_name"))
+_SEEN = update(builders).where(builders.c.name == bindparam("its_name")).values(last_seen=bindparam("now"))
 _OURS = ("state", "last_seen", "strikes", "quarantines", "quarantined_until")
 
 
@@ -36,17 +38,17 @@ def introduce(connection: Connection, builder: Builder) -> Builder:
 
 def is_known(connection: Connection, builder: Builder, since: datetime) -> bool:
     """Whether a builder gave a sign of life since then and says nothing new about itself."""
-    row = connection.execute(select(builders).where(builders.c.name == builder.name)).mappings().one_or_none()
-    if row is None or row["last_seen"] < since:
+    found = find(connection, builder.name)
+    if found is None or found.last_seen < since:
         return False
     # What the server itself made of it is no news from the builder.
-    known = {name: getattr(_builder(row), name) for name in _OURS}
-    return _builder(row) == msgspec.structs.replace(builder, **known)
+    known = {name: getattr(found, name) for name in _OURS}
+    return found == msgspec.structs.replace(builder, **known)
 
 
 def seen(connection: Connection, name: str, now: datetime) -> None:
     """A builder gave a sign of life."""
-    connection.execute(update(builders).where(builders.c.name == name).values(last_seen=now))
+    connection.execute(_SEEN, {"its_name": name, "now": now})
 
 
 def listed(connection: Connection, *, after: str = "", limit: int | None = None) -> list[Builder]:
@@ -71,7 +73,7 @@ def get(connection: Connection, name: str) -> Builder:
 
 def find(connection: Connection, name: str) -> Builder | None:
     """One builder, if it is known."""
-    row = connection.execute(select(builders).where(builders.c.name == name)).mappings().one_or_none()
+    row = connection.execute(_FIND, {"its_name": name}).mappings().one_or_none()
     return None if row is None else _builder(row)
 
 

@@ -10,10 +10,12 @@ from quarters.storage.schema import events
 
 Data = dict[str, str | int | None]
 
+_RECORD = insert(events).inline()
+
 
 def record(connection: Connection, now: datetime, kind: str, subject: str, data: Data) -> None:
     """Append one event; it is seen once the transaction is committed."""
-    connection.execute(insert(events).values(at=now, kind=kind, subject=subject, data=data))
+    connection.execute(_RECORD, {"at": now, "kind": kind, "subject": subject, "data": data})
 
 
 def record_all(
@@ -22,7 +24,7 @@ def record_all(
     """Append one event of the same kind for each subject."""
     rows = [{"at": now, "kind": kind, "subject": subject, "data": data} for subject, data in subjects]
     if rows:
-        connection.execute(insert(events), rows)
+        connection.execute(_RECORD, rows if len(rows) > 1 else rows[0])
 
 
 def after(connection: Connection, last: int, limit: int = 500) -> list[Happening]:

@@ -29,6 +29,12 @@ _OVER = SATISFIED | {State.SUPERSEDED}
 """States that nothing leads out of."""
 
 _needed = builds.alias("needed")
+_HELD_UP = (
+    select(builds.c.state)
+    .distinct()
+    .join(build_needs, build_needs.c.build == builds.c.id)
+    .where(build_needs.c.needs == bindparam("its_build"), is_in(builds, [State.WAITING, State.BLOCKED]))
+)
 
 
 def of(connection: Connection, build: int) -> list[Prerequisite]:
@@ -145,8 +151,12 @@ def settle(connection: Connection, ids: Collection[int], now: datetime) -> None:
 
 def release_dependents(connection: Connection, build: int, now: datetime) -> None:
     """After `build` succeeded or was skipped: what waited for nothing else becomes ready."""
-    unblock_dependents(connection, [build], now)
-    _release(connection, _dependents(connection, [build], State.WAITING), now)
+    # Most builds have nobody who waits for them, which is seen at one glance.
+    held_up = {State(row.state) for row in connection.execute(_HELD_UP, {"its_build": build})}
+    if State.BLOCKED in held_up:
+        unblock_dependents(connection, [build], now)
+    if held_up:
+        _release(connection, _dependents(connection, [build], State.WAITING), now)
 
 
 def block_dependents(connection: Connection, build: int, now: datetime) -> None:

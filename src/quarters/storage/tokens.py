@@ -2,13 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from quarters.model.errors import NotFound
 from quarters.model.token import Scope, Token
 from quarters.storage.schema import tokens
 
 _SHOWN = [column for column in tokens.c if column.name != "hash"]
+
+
+_BY_HASH = select(*_SHOWN).where(tokens.c.hash == bindparam("its_hash"))
 
 
 def add(
@@ -22,7 +25,7 @@ def add(
 
 def by_hash(connection: Connection, hash: str) -> Token | None:
     """The token whose secret has this hash, also when it is revoked or expired."""
-    row = connection.execute(select(*_SHOWN).where(tokens.c.hash == hash)).one_or_none()
+    row = connection.execute(_BY_HASH, {"its_hash": hash}).one_or_none()
     return None if row is None else _token(row)
 
 
