@@ -11,7 +11,7 @@ from quarters.cli.connection import connect, everything
 from quarters.cli.output import Json, Yes
 from quarters.model.build import Bump
 from quarters.model.errors import Invalid
-from quarters.model.repository import Compression, Network, Rebuilds, Upstream
+from quarters.model.repository import Compression, Network, Rebuilds, Supersede, Upstream
 from quarters.protocol.resources import NewRepository, RepositoryChange, RepositoryView
 
 app = App(name="repo")
@@ -33,6 +33,7 @@ _GRACE = "Hours that packages stay after the recipes that made them left their s
 _COMPRESSION = "Of the index: gzip, which everything reads, or zstd, which is smaller."
 
 _AT_ONCE = "How many of its builds may run at once; 0: any number."
+_SUPERSEDE = "A running build when a newer recipe comes: cancel it, or let it finish first."
 _REBUILDS = "What to do when a library that others link to goes: build them again with it (auto), tell (suggest), or off."
 _BUMP = "How a rebuild raises the pkgrel: minor (1 becomes 1.1), whole (1 becomes 2), or none."
 
@@ -70,6 +71,7 @@ class Policy:
     withdrawal_grace: Annotated[int, Parameter(help=_GRACE)] = 0
     compression: Annotated[Compression, Parameter(help=_COMPRESSION)] = Compression.GZIP
     rebuilds: Annotated[Rebuilds, Parameter(help=_REBUILDS)] = Rebuilds.SUGGEST
+    supersede_running: Annotated[Supersede, Parameter(help=_SUPERSEDE)] = Supersede.CANCEL
     bump: Annotated[Bump, Parameter(help=_BUMP)] = Bump.MINOR
 
 
@@ -91,6 +93,7 @@ async def create(name: str, /, *, policy: Policy | None = None, json: Json = Fal
         withdrawal_grace=chosen.withdrawal_grace,
         compression=chosen.compression,
         rebuilds=chosen.rebuilds,
+        supersede_running=chosen.supersede_running,
         bump=chosen.bump,
     )
     async with connect() as client:
@@ -169,6 +172,7 @@ class Edits:
     withdrawal_grace: Annotated[int | None, Parameter(help=_GRACE)] = None
     compression: Annotated[Compression | None, Parameter(help=_COMPRESSION)] = None
     rebuilds: Annotated[Rebuilds | None, Parameter(help=_REBUILDS)] = None
+    supersede_running: Annotated[Supersede | None, Parameter(help=_SUPERSEDE)] = None
     bump: Annotated[Bump | None, Parameter(help=_BUMP)] = None
 
 
@@ -253,6 +257,7 @@ def _facts(it: RepositoryView) -> list[tuple[str, object]]:
         ("Architectures", it.arches),
         ("Compression", it.compression.value),
         ("Rebuilds", it.rebuilds.value),
+        ("Newer recipe", f"{it.supersede_running} a running build"),
         ("Bump", it.bump.value),
         ("Packages", snapshot.packages if snapshot else 0),
         ("Snapshot", f"{snapshot.number}, {output.ago(snapshot.created_at)}" if snapshot else None),

@@ -35,6 +35,15 @@ class Rebuilds(StrEnum):
     """What links to the old one is built again, and published together with the library."""
 
 
+class Supersede(StrEnum):
+    """What becomes of a running build when a newer recipe is to be built."""
+
+    CANCEL = "cancel"
+    """It ends at once, and the newer one takes its place."""
+    FINISH = "finish"
+    """It is built and published, and the newer one follows."""
+
+
 class Upstream(msgspec.Struct, frozen=True):
     """A repository of others whose packages satisfy dependencies: `server` may hold $repo and $arch (pacman.conf(5))."""
 
@@ -70,6 +79,7 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     """Whether clients get the uploader's signature where there is one, and so have to trust these keys too."""
     compression: Compression = Compression.GZIP
     rebuilds: Rebuilds = Rebuilds.SUGGEST
+    supersede_running: Supersede = Supersede.CANCEL
     bump: Bump = Bump.MINOR
     """How the version of a package that is built again differs from the published one."""
     withdrawal_grace: int = 0

@@ -10,7 +10,15 @@ from msgspec import Meta
 from quarters.model.build import Build, Bump, Reason, State, StepRecord
 from quarters.model.builder import Builder
 from quarters.model.recipe import NeedKind, SourcedRecipe
-from quarters.model.repository import Compression, Network, Rebuilds, Repository, Snapshot, Upstream
+from quarters.model.repository import (
+    Compression,
+    Network,
+    Rebuilds,
+    Repository,
+    Snapshot,
+    Supersede,
+    Upstream,
+)
 from quarters.model.token import Scope, Token
 from quarters.planning.lacks import Lack
 
@@ -60,6 +68,7 @@ class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     withdrawal_grace: Hours = 0
     compression: Compression = Compression.GZIP
     rebuilds: Rebuilds = Rebuilds.SUGGEST
+    supersede_running: Supersede = Supersede.CANCEL
     bump: Bump = Bump.MINOR
 
 
@@ -81,6 +90,7 @@ class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     withdrawal_grace: Hours | None = None
     compression: Compression | None = None
     rebuilds: Rebuilds | None = None
+    supersede_running: Supersede | None = None
     bump: Bump | None = None
 
 

@@ -24,7 +24,7 @@ from quarters.protocol.resources import (
 from quarters.scheduler.circumstances import circumstances
 from quarters.scheduler.selection import Rules
 from quarters.scheduler.settings import SchedulerSettings
-from quarters.storage import builds, lacks, leases, needs, wishes
+from quarters.storage import builds, lacks, leases, needs, successions, wishes
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
 from quarters.storage.wakeups import Topic, Wakeups
@@ -105,6 +105,8 @@ class Builds:
 
     def _withdraw(self, connection: Connection, request: int, message: str) -> Cancelled:
         unwanted, kept = wishes.withdraw(connection, request)
+        for build in successions.withdraw(connection, request):
+            needs.release_dependents(connection, build, self._now())
         builds.cancel_all(connection, unwanted, self._now(), message)
         return Cancelled(builds=tuple(unwanted), kept=tuple(kept))
 

@@ -9,17 +9,31 @@ from sqlalchemy import Connection
 
 from quarters.model.build import BROKEN, SATISFIED, Cause, State
 from quarters.model.recipe import SourcedRecipe
+from quarters.model.repository import Supersede
 from quarters.planning.cycles import knots
 from quarters.planning.order import remaining_path
 from quarters.planning.plan import Plan, PlannedBuild
 from quarters.planning.resolve import Edge as Need
-from quarters.storage import builds, lacks, needs, rebuilds, requests, usage, wishes
+from quarters.storage import (
+    builds,
+    lacks,
+    needs,
+    rebuilds,
+    repositories,
+    requests,
+    successions,
+    usage,
+    wishes,
+)
 from quarters.storage.needs import Edge
 from quarters.storage.requests import Earlier
 
 _SETTLED = frozenset({State.WAITING, State.BLOCKED})
 """States in which a build's prerequisites still matter."""
 
+
+_RUNNING = frozenset({State.RUNNING, State.PUBLISHING})
+"""States of a build that is worked on."""
 
 _CHANGES = frozenset({Cause.NEW, Cause.NEW_VERSION, Cause.RECIPE_CHANGED})
 """Causes that lie in the recipe alone."""
@@ -59,6 +73,7 @@ def enqueue(
     )
     broken = {pkgbase: one for pkgbase, one in ended.items() if one.state in BROKEN}
     joined, held, fresh = _sorted_out(plan, recipes, there, ended, order)
+    fresh = _after_running(connection, plan.repository, fresh, there, joined, order)
     builds.supersede(connection, [there[one.pkgbase].id for one in fresh if one.pkgbase in there], now)
     rows = [_row(build, plan, recipes[build.pkgbase], order, now) for build in fresh]
     created = dict(
@@ -71,6 +86,8 @@ def enqueue(
         for found in (there, broken)
         if pkgbase in found
     }
+    followed = successions.pending(connection, plan.repository, plan.arch)
+    moves |= {followed[pkgbase]: number for pkgbase, number in created.items() if pkgbase in followed}
     needs.move_needs(connection, moves)
     wishes.add(connection, order.request, {*created.values(), *joined.values()})
     wishes.move(connection, {there[it].id: number for it, number in created.items() if it in there})
@@ -107,6 +124,28 @@ def _sorted_out(
         else:
             fresh[build.pkgbase] = build
     return joined, held, list(fresh.values())
+
+
+def _after_running(
+    connection: Connection,
+    repository: str,
+    fresh: list[PlannedBuild],
+    there: dict[str, Earlier],
+    joined: dict[str, int],
+    order: Order,
+) -> list[PlannedBuild]:
+    """What is built now: where running builds are left to finish, newer ones follow them, and they count as joined."""
+    if repositories.get(connection, repository).supersede_running is Supersede.CANCEL:
+        return fresh
+    now = []
+    for build in fresh:
+        queued = there.get(build.pkgbase)
+        if queued is None or queued.state not in _RUNNING:
+            now.append(build)
+            continue
+        joined[build.pkgbase] = queued.id
+        successions.put(connection, queued.id, build.version, order.request, order.priority)
+    return now
 
 
 def _is_left(

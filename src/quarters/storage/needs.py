@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, or_, select, update
 
 from quarters.model.build import BROKEN, OPEN, SATISFIED, Event, State
 from quarters.model.recipe import NeedKind
-from quarters.storage.schema import build_needs, builds, lacks
+from quarters.storage.schema import build_needs, builds, lacks, successions
 from quarters.storage.transitions import chunks, is_in, transition_all
 
 Edge = tuple[int, int, str, NeedKind]
@@ -246,7 +246,11 @@ def _release(connection: Connection, ids: Collection[int], now: datetime) -> Non
     unfinished = (
         select(build_needs.c.needs)
         .join(_needed, _needed.c.id == build_needs.c.needs)
-        .where(build_needs.c.build == builds.c.id, ~is_in(_needed, SATISFIED))
+        .outerjoin(successions, successions.c.build == _needed.c.id)
+        .where(
+            build_needs.c.build == builds.c.id,
+            or_(~is_in(_needed, SATISFIED), successions.c.build.is_not(None)),
+        )
     )
     lacking = select(lacks.c.build).where(lacks.c.build == builds.c.id)
     for some in chunks(sorted(ids)):

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from quarters.model.build import OPEN
 from quarters.model.errors import NotFound
-from quarters.storage.schema import builds, requests, wishes
+from quarters.storage.schema import builds, requests, successions, wishes
 from quarters.storage.transitions import chunks
 
 
@@ -45,7 +45,8 @@ def move(connection: Connection, moves: Mapping[int, int]) -> None:
 
 
 def pass_on(connection: Connection, request: int, to: int) -> None:
-    """What `request` wants, the request `to` wants instead."""
+    """What `request` wants, now or once a running build has ended, the request `to` wants instead."""
+    connection.execute(update(successions).where(successions.c.request == request).values(request=to))
     ids = connection.execute(select(wishes.c.build).where(wishes.c.request == request)).scalars().all()
     connection.execute(delete(wishes).where(wishes.c.request == request))
     add(connection, to, ids)

@@ -40,6 +40,7 @@ from quarters.scheduler.leases import Leases, Terms
 from quarters.scheduler.rebuilds import Rebuilds
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.schedules import Schedules
+from quarters.scheduler.successions import Successions
 from quarters.scheduler.upstreams import Upstreams
 from quarters.server.app import create_app
 from quarters.server.metrics import Metrics
@@ -164,6 +165,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         "requests": requests.run,
         "deploys": Deploys(database, wakeups, requests, _now).run,
         "schedules": services.schedules.run,
+        "successions": Successions(database, wakeups, formats, config.scheduler, _now).run,
         "dependencies": Dependencies(database, wakeups, formats, config.scheduler, _now).run,
         "rebuilds": rebuilds.run,
         "leases": leases.run,
