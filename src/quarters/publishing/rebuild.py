@@ -111,6 +111,8 @@ class Rebuilder:
 
     def _found(self) -> Iterator[Found]:
         for name, folders in self._index.remains().items():
+            if "~" in name:
+                continue  # of a rebuild that was not complete, and whose builds are forgotten
             kept = [it for number, folder in folders if (it := self._read(name, number, folder)) is not None]
             if not kept:
                 log.warning("no index of a repository is whole and well signed", repository=name)
