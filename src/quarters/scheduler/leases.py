@@ -77,20 +77,19 @@ class Leases:
         loop = asyncio.get_running_loop()
         end = loop.time() + min(request.wait, self._settings.claim_wait)
         builder = self._builder(request)
-        await self._introduce(builder)
-        while True:
-            mark = self._wakeups.mark(Topic.READY)
+        mark = self._wakeups.mark(Topic.READY)
+        # The first try also notes who asks. The others only look while there is nothing, so that they cost no writes.
+        claimed = await self._claim(request)
+        while not claimed and (rest := end - loop.time()) > 0:
             now = self._now()
-            # Only a look while there is nothing, so that waiting builders cost no writes.
             some, later = await self._database.read(claims.next_look, builder, now, self._rules)
             if some and (claimed := await self._claim(request)):
-                self._wakeups.notify(Topic.BUILDS, Topic.EVENTS)
-                return ClaimReply(tuple(self._assignment(one) for one in claimed))
-            rest = end - loop.time()
-            if rest <= 0:
-                return ClaimReply()
+                break
             backoff = (later - now).total_seconds() if later else self._settings.poll
             await self._wakeups.wait(Topic.READY, mark, min(rest, self._settings.poll, max(backoff, 0.05)))
+            mark = self._wakeups.mark(Topic.READY)
+        self._wakeups.notify(*((Topic.BUILDS, Topic.EVENTS) if claimed else (Topic.EVENTS,)))
+        return ClaimReply(tuple(self._assignment(one) for one in claimed))
 
     async def recipe_place(self, key: LeaseKey) -> RecipePlace:
         """Where the recipe of a claimed build is."""
@@ -142,11 +141,11 @@ class Leases:
 
     async def finish(self, key: LeaseKey, said: Finish) -> None:
         """Take a builder's word for how its attempt ended; twice is as good as once."""
-        whole = await self._database.read(uploads.whole, key.build, key.attempt)
-        for artifact in said.artifacts:
-            if whole.get(artifact.file_name) != (artifact.size, artifact.sha256):
-                await self._accept_late(key, artifact)
         if said.outcome is Outcome.BUILT:
+            whole = await self._database.read(uploads.whole, key.build, key.attempt)
+            for artifact in said.artifacts:
+                if whole.get(artifact.file_name) != (artifact.size, artifact.sha256):
+                    await self._accept_late(key, artifact)
             await self._seal(key, said)
         await self._database.write(finishing.finish, key, said, self._now(), self._retries)
         self._wakeups.notify(Topic.PUBLISHING, Topic.PLANNING, Topic.log(key.build), *_CHANGED)
@@ -206,13 +205,6 @@ class Leases:
 
     async def _standing(self, key: LeaseKey) -> Held:
         return await self._database.read(leases.standing, key.build, key.attempt, key.lease)
-
-    async def _introduce(self, builder: Builder) -> None:
-        """Note who asks; not at every word, because an idle builder asks again and again."""
-        fresh = builder.last_seen - timedelta(seconds=self._settings.builder_alive / 3)
-        if not await self._database.read(builders.is_known, builder, fresh):
-            await self._database.write(builders.introduce, builder)
-            self._wakeups.notify(Topic.EVENTS)
 
     async def _claim(self, request: ClaimRequest) -> list[Claimed]:
         alive = timedelta(seconds=self._settings.builder_alive)

@@ -1,5 +1,6 @@
 """The tokens of a server: made, shown once, listed, revoked, and recognised by the hash of their secret."""
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable
@@ -21,6 +22,8 @@ _PREFIX = "qt_"
 _BYTES = 32
 _MOST_DAYS = 36_500
 _NOTE_USE = timedelta(minutes=1)
+_REMEMBERED = 1.0
+"""Seconds for which a token is not looked up again; what this process itself revokes is forgotten at once."""
 
 
 class Tokens:
@@ -29,6 +32,7 @@ class Tokens:
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
+        self._seen: dict[str, tuple[Token, float]] = {}
 
     async def create(self, new: NewToken) -> CreatedToken:
         """Make a token; its secret is in the answer and nowhere else."""
@@ -53,11 +57,12 @@ class Tokens:
     async def revoke(self, token: int) -> None:
         """End a token's life at once; NotFound if there is none."""
         await self._database.write(tokens.revoke, token, self._now())
+        self._seen.clear()
 
     async def bearer(self, secret: str) -> Token:
         """The token with this secret, or Unauthenticated if there is none or its life is over."""
         # The look-up compares hashes of guesses, so its timing tells nothing about any secret.
-        token = await self._database.read(tokens.by_hash, _hash(secret))
+        token = await self._known(_hash(secret))
         now = self._now()
         if token is None:
             raise Unauthenticated("This token is not known here.")
@@ -69,6 +74,18 @@ class Tokens:
             # A full disk must not keep people from looking at what goes on.
             with suppress(Unavailable):
                 await self._database.write(tokens.used, token.id, now, now - _NOTE_USE)
+                self._seen.clear()
+        return token
+
+    async def _known(self, hash: str) -> Token | None:
+        """The token with this hash, as it was at most a moment ago."""
+        clock = asyncio.get_running_loop().time()
+        token, until = self._seen.get(hash, (None, clock))
+        if clock < until:
+            return token
+        token = await self._database.read(tokens.by_hash, hash)
+        if token is not None:  # guesses are not to fill the memory
+            self._seen[hash] = token, clock + _REMEMBERED
         return token
 
     async def adopt(self, name: str, scope: Scope, secret: str | None) -> str:

@@ -14,7 +14,6 @@ from quarters.storage.schema import builders, builds
 
 _FIND = select(builders).where(builders.c.name == bindparam("its_name"))
 _SEEN = update(builders).where(builders.c.name == bindparam("its_name")).values(last_seen=bindparam("now"))
-_OURS = ("state", "last_seen", "strikes", "quarantines", "quarantined_until")
 
 
 def introduce(connection: Connection, builder: Builder) -> Builder:
@@ -34,16 +33,6 @@ def introduce(connection: Connection, builder: Builder) -> Builder:
     connection.execute(insert(builders).values(name=builder.name, state=builder.state, **columns))
     record(connection, builder.last_seen, "builder.new", builder.name, {"slots": builder.slots})
     return builder
-
-
-def is_known(connection: Connection, builder: Builder, since: datetime) -> bool:
-    """Whether a builder gave a sign of life since then and says nothing new about itself."""
-    found = find(connection, builder.name)
-    if found is None or found.last_seen < since:
-        return False
-    # What the server itself made of it is no news from the builder.
-    known = {name: getattr(found, name) for name in _OURS}
-    return found == msgspec.structs.replace(builder, **known)
 
 
 def seen(connection: Connection, name: str, now: datetime) -> None:
