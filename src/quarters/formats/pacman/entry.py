@@ -16,7 +16,8 @@ class Sums(NamedTuple):
     sha256: str
 
 
-_WHITESPACE = re.compile(r"[ \t\n\v\f\r]+")
+# bash's [[:space:]] where the locale is UTF-8 (glibc's locales/i18n_ctype): not the blanks that do not break lines.
+_WHITESPACE = re.compile(r"[ \t\n\v\f\r\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000]+")
 _LINE = re.compile(r"([^ =]*) *=? *(.*)")
 # bsdtar -t escapes what a terminal cannot show, and the backslash itself.
 _UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\\\\\udc80-\udcff]")
