@@ -1,4 +1,4 @@
-"""A newer recipe while the older one is being built: it takes its place or follows, as the repository says; on both databases."""
+"""A newer recipe while the older one is being built: it follows where the repository says so; on both databases."""
 
 from pathlib import Path
 

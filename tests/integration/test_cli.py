@@ -195,6 +195,38 @@ def test_a_failed_build_says_where_and_its_log_why(here: Up) -> None:
     assert "cancelled" in here.run("builds", "cancel", str(blocked[0]["id"]), "--yes")
 
 
+def test_what_failed_for_a_reason_is_tried_again_and_a_request_is_taken_back(here: Up) -> None:
+    here.run("build", "bad", "--follow", code=1)
+    assert re.search(
+        r"^\d+ builds? (is|are) tried again", here.run("builds", "retry", "--reason", "package_failed")
+    )
+    here.run("builds", "watch", "--until-idle", code=1)
+    (latest, *_) = here.json("builds", "list", "--pkgbase", "bad")
+    shown = here.run("builds", "show", str(latest["id"]))
+    assert "tried again by" in shown
+    assert f"(request {latest['request_id']})" in shown
+    assert "0 builds are cancelled" in here.run(
+        "builds", "cancel", "--request", str(latest["request_id"]), "--yes"
+    )
+    assert here.json("builds", "list", "--request", str(latest["request_id"]))
+    assert "no request 4711" in here.run("builds", "cancel", "--request", "4711", "--yes", code=1)
+    assert "--reason" in here.run("builds", "retry", code=1)
+
+
+def test_a_source_and_a_recipe_are_scheduled(here: Up) -> None:
+    assert "UTC" in here.run("schedule", "0 3", "--count", "2")
+    here.run("source", "edit", "tree", "--schedule", "0 3", "--timezone", "Europe/Brussels")
+    assert "base is built next on" in here.run("source", "schedule", "tree", "base", "@weekly")
+    found = here.json("source", "schedules")
+    assert [(it["pkgbase"], it["expression"]) for it in found] == [("", "0 3"), ("base", "@weekly")]
+    assert "all others" in here.run("source", "schedules")
+    assert "base follows tree again" in here.run("source", "schedule", "tree", "base", "off")
+    here.run("source", "edit", "tree", "--schedule", "off")
+    assert here.json("source", "schedules") == []
+    words = here.run("source", "edit", "tree", "--schedule", "61 3", code=1)
+    assert words == "quarters: '61 3' is no schedule: its minute is misspelt or never comes.\n"
+
+
 def test_what_there_is_not_is_said_in_a_sentence(here: Up) -> None:
     for arguments in (
         ["builds", "show", "4711"],

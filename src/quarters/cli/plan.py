@@ -71,6 +71,8 @@ def _tree(plan: Plan) -> Tree:
             leaf = branch.add(_headline(build))
             for base in dict.fromkeys(edge.pkgbase for edge in build.needs):
                 leaf.add(_need(build, base))
+            for lack in build.lacks:
+                leaf.add(Text(f"waits for {lack.told()}", "yellow"))
     return tree
 
 

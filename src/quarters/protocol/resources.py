@@ -212,7 +212,7 @@ class BuildFilter(msgspec.Struct, frozen=True, kw_only=True):
 class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which builds to cancel: those that a request wants and no other one does."""
 
-    request: Annotated[int, Meta(ge=1, lt=2**63)]
+    request: Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
 class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,7 +227,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     reason: Reason | None = None
     repository: str | None = None
-    request: Annotated[int, Meta(ge=1, lt=2**63)] | None = None
+    request: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
 
 
 class Retried(msgspec.Struct, frozen=True, kw_only=True):
