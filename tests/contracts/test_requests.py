@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, select
 
@@ -9,10 +10,11 @@ from quarters.formats import pages
 from quarters.model.build import Cause, State
 from quarters.model.errors import Invalid, NotFound
 from quarters.model.repository import Compression, Repository, Upstream
+from quarters.model.source import Source
 from quarters.protocol.builds import Heartbeat
 from quarters.protocol.resources import BuildFilter, BuildRequest, PlanRequest
 from quarters.scheduler.settings import SchedulerSettings
-from quarters.storage import requests, sources, upstreams
+from quarters.storage import recipes, requests, sources, upstreams
 from quarters.storage.database import Database
 from quarters.storage.schema import requests as request_rows
 from tests.contracts.farm import FORMATS, Farm, key, recipe
@@ -64,6 +66,27 @@ async def test_a_dependency_that_nothing_satisfies_is_a_problem_that_names_the_c
     requested = await farm.ask("app", "other")
     assert list(await farm.states()) == ["other"]
     assert any("app -> tool -> nowhere" in problem for problem in requested.problems)
+
+
+async def test_dependencies_join_recursively_from_every_enabled_source_of_the_repository(farm: Farm) -> None:
+    await farm.begin(recipe("app", "lib"))
+
+    def others(connection: Connection) -> None:
+        for name, found in (("second", recipe("lib", "tool")), ("third", recipe("tool"))):
+            source = Source(name=name, kind="tree", location="/tree", repository="extra", automatic=False)
+            sources.add(connection, source)
+            origin = msgspec.structs.replace(found.origin, source=name)
+            recipes.put(connection, [msgspec.structs.replace(found, origin=origin)])
+
+    await farm.database.write(others)
+    asked = await farm.ask("app")
+    assert asked.problems == ()
+    await farm.run("tool", "lib", "app")
+
+    await farm.have(recipe("other", "tool"))
+    await farm.database.write(sources.change, "third", enabled=False)
+    (problem,) = (await farm.ask("other")).problems
+    assert "Nothing satisfies tool" in problem
 
 
 async def test_a_newer_recipe_takes_the_place_of_the_older_build_and_dependents_follow(farm: Farm) -> None:

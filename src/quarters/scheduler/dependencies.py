@@ -1,7 +1,7 @@
 """Lets builds go on when the packages around them change: what they lacked has come, or what they failed with is another."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import structlog
@@ -55,9 +55,10 @@ class Dependencies:
         self._wakeups = wakeups
         self._formats = formats
         self._settings = settings
+        self._pause = timedelta(seconds=settings.replan)
         self._now = now
-        # Only spares reading thousands of rows that are as they were.
-        self._known: dict[tuple[str, str], tuple[Basis, _Market]] = {}
+        # Only spares reading thousands of rows that are as they were, or were a moment ago.
+        self._known: dict[tuple[str, str], tuple[Basis, datetime, _Market]] = {}
 
     async def run(self) -> None:
         """Look now and then, and soon after a change; without end."""
@@ -97,14 +98,14 @@ class Dependencies:
         return change
 
     def _market(self, connection: Connection, repository: Repository, arch: str) -> _Market:
-        basis = requests.basis(connection, repository.name)
+        basis, now = requests.basis(connection, repository.name), self._now()
         known = self._known.get((repository.name, arch))
-        if known is not None and known[0] == basis:
-            return known[1]
+        if known is not None and (known[0] == basis or now < known[1] + self._pause):
+            return known[2]
         format = self._formats[repository.format]
         catalog = catalogs.read(connection, repository, arch, format).catalog
         market = _Market(catalog, Matcher(catalog, format), format)
-        self._known[repository.name, arch] = basis, market
+        self._known[repository.name, arch] = basis, now, market
         return market
 
 
