@@ -117,6 +117,35 @@ async def test_a_range_of_another_version_brings_the_whole_file(browser: Browser
         assert (await browser.fetch(path, range="bytes=5-", if_range=other))[0].status == 200
 
 
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("own.db", "application/gzip"),
+        ("own.files.tar.gz", "application/gzip"),
+        ("own.db.sig", "application/pgp-signature"),
+        ("greet-1:1.0+r3-1-x86_64.pkg.tar.gz", "application/gzip"),
+        ("greet-1:1.0+r3-1-x86_64.pkg.tar.gz.sig", "application/pgp-signature"),
+    ],
+)
+async def test_every_kind_of_file_has_its_type_and_honours_ranges_and_conditions(
+    browser: Browser, greet: Made, name: str, media_type: str
+) -> None:
+    path = f"own@2/x86_64/{name}"
+    whole, content = await browser.fetch(path)
+    assert (whole.status, whole.headers["Content-Type"]) == (200, media_type)
+    tag, stamp = whole.headers["ETag"], whole.headers.get("Last-Modified")
+    for method in ("GET", "HEAD"):
+        part, body = await browser.fetch(path, method, range="bytes=2-9", if_range=tag)
+        assert (part.status, part.headers["Content-Range"]) == (206, f"bytes 2-9/{len(content)}")
+        assert body == (content[2:10] if method == "GET" else b"")
+        conditions = [{"if_none_match": tag}, {"if_none_match": f'"x", {tag}'}]
+        for condition in [*conditions, *([{"if_modified_since": stamp}] if stamp else [])]:
+            same, body = await browser.fetch(path, method, **condition)
+            assert (same.status, body, same.headers["ETag"]) == (304, b"", tag)
+    # A weak comparison does not do for a part of a file (RFC 9110, section 13.1.5).
+    assert (await browser.fetch(path, range="bytes=2-9", if_range=f"W/{tag}"))[0].status == 200
+
+
 async def test_a_large_package_arrives_whole_and_resumes_anywhere(server: Running, browser: Browser) -> None:
     made = big()
     await server.press.upload(made)

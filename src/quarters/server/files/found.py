@@ -69,7 +69,7 @@ def stored(path: Path, name: str, cache: str) -> Stored:
     modified = int(status.st_mtime)
     # As nginx has it, which may answer in our place.
     validators = Validators(f'"{modified:x}-{status.st_size:x}"', datetime.fromtimestamp(modified, UTC))
-    return Stored(file, status.st_size, validators, _media_type(name), cache)
+    return Stored(file, status.st_size, validators, _media_type(name, path.name), cache)
 
 
 def held(data: bytes, name: str) -> Held:
@@ -77,5 +77,7 @@ def held(data: bytes, name: str) -> Held:
     return Held(data, Validators(f'"{hashlib.sha256(data).hexdigest()}"', None), _media_type(name))
 
 
-def _media_type(name: str) -> str:
-    return _TYPES.get(Path(name).suffix, "application/octet-stream")
+def _media_type(*names: str) -> str:
+    """By the first name that tells: `core.db` does not, the file that it stands for does."""
+    suffixes = (Path(name).suffix for name in names)
+    return next((_TYPES[suffix] for suffix in suffixes if suffix in _TYPES), "application/octet-stream")
