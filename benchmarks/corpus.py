@@ -3,6 +3,7 @@
 import io
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 if sys.version_info >= (3, 14):
@@ -16,12 +17,17 @@ _ARCHIVE = "chaotic-aur-metadata.tar.zst"
 
 def read_srcinfos(folder: Path = FOLDER) -> dict[str, str]:
     """The text of every .SRCINFO by the name of its folder; FileNotFoundError where the corpus is absent."""
-    found = {}
+    return {path.parent.name: content.decode() for path, content in _files(folder) if path.name == ".SRCINFO"}
+
+
+def read_configurations(folder: Path = FOLDER) -> dict[str, bytes]:
+    """Every `.CI/config` by the name of the recipe's folder; FileNotFoundError where the corpus is absent."""
+    return {path.parent.parent.name: content for path, content in _files(folder) if path.name == "config"}
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, bytes]]:
     with tarfile.open(fileobj=io.BytesIO(zstd.decompress((folder / _ARCHIVE).read_bytes()))) as archive:
         for member in archive:
-            path = Path(member.name)
-            if path.name == ".SRCINFO":
-                content = archive.extractfile(member)
-                assert content is not None
-                found[path.parent.name] = content.read().decode()
-    return found
+            content = archive.extractfile(member)
+            if content is not None:
+                yield Path(member.name), content.read()

@@ -76,6 +76,30 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """Added to the priority of every request for it."""
     timeout: int = 0
     """Seconds that a build may take, instead of the repository's."""
+    timeout_factor: int = 0
+    """How many times the repository's seconds a build may take, where `timeout` does not say them."""
+    bump_from: str = ""
+    """The recipe's version for which `bump` holds; with any other it has lapsed."""
+    bump: int = 0
+    """Rebuild number that the version gets at least."""
+    cache_sources: bool = False
+    """Whether downloaded sources are kept from one build to the next."""
+    keep_replaces: bool = False
+    """Whether its packages keep `replaces` and `groups` where the repository takes them out of others."""
+    upstream: str = ""
+    """Where its recipe comes from: `aur`, `gitlab:ID`, a git URL, or `custom` for nowhere else."""
+    follow_vcs: bool = False
+    """Whether its version control sources are looked at though its name does not end like that of a VCS package."""
+    nvchecker: bool = False
+    """Whether nvchecker finds its new versions."""
+    publish_to_aur: bool = False
+    """Whether its own files are pushed to the AUR."""
+    rebuild_on: tuple[str, ...] = ()
+    """Packages of upstream repositories whose every new version has it built again."""
+    trigger: str = ""
+    """The named trigger that alone looks for its new versions."""
+    minor_changes: tuple[str, ...] = ()
+    """Regular expressions: a line that matches one before and after a change needs no review."""
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):

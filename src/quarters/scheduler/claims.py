@@ -107,7 +107,8 @@ def assignment(claimed: Claimed, heartbeat: float, key: str) -> Assignment:
         bumping=build.bumping,
         checks=repository.checks,
         network=repository.network,
-        timeout=recipe.configuration.timeout or repository.timeout,
+        timeout=recipe.configuration.timeout
+        or repository.timeout * max(1, recipe.configuration.timeout_factor),
     )
 
 

@@ -10,8 +10,10 @@ from quarters.model.errors import RecipeInvalid
 from quarters.model.recipe import Configuration
 from quarters.model.size import Size
 from quarters.planning.order import PRIORITIES
+from quarters.sources import values
 
 NAME = "quarters.toml"
+_NONE = Configuration()
 _HIGHEST_CLASS = 10_000
 _LONGEST = 30 * 86_400
 
@@ -24,13 +26,37 @@ class _Written(msgspec.Struct, kw_only=True, rename={"build_class": "class"}):
     disk: int | str = 0
     priority: int = 0
     timeout: int = 0
+    bump: str = ""
+    cache_sources: bool = False
+    keep_replaces: bool = False
+    upstream: str = ""
+    follow_vcs: bool = False
+    nvchecker: bool = False
+    publish_to_aur: bool = False
+    rebuild_on: tuple[str, ...] = ()
+    trigger: str = ""
+    minor_changes: tuple[str, ...] = ()
 
 
+_AS_THEY_ARE = frozenset(
+    {
+        "priority",
+        "timeout",
+        "cache_sources",
+        "keep_replaces",
+        "upstream",
+        "follow_vcs",
+        "nvchecker",
+        "publish_to_aur",
+        "rebuild_on",
+        "trigger",
+    }
+)
 _KEYS = tuple(field.encode_name for field in msgspec.structs.fields(_Written))
 
 
-def configuration(content: bytes) -> Configuration:
-    """What the file says; RecipeInvalid, in a sentence, where that makes no sense."""
+def configuration(content: bytes, beside: Configuration = _NONE) -> Configuration:
+    """What the file says, on top of what `beside` does; RecipeInvalid, in a sentence, where that makes no sense."""
     try:
         table = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -43,15 +69,21 @@ def configuration(content: bytes) -> Configuration:
                 + (f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(_KEYS))}.")
             )
     written = _converted(table)
-    name = written.build_class if isinstance(written.build_class, str) else ""
-    return Configuration(
-        build_class=0 if isinstance(written.build_class, str) else written.build_class,
-        builder=name,
-        memory=_size("memory", written.memory),
-        disk=_size("disk", written.disk),
-        priority=written.priority,
-        timeout=written.timeout,
-    )
+    given: dict[str, object] = {key: getattr(written, key) for key in table.keys() & _AS_THEY_ARE}
+    if "class" in table:
+        by_name = isinstance(written.build_class, str)
+        given["build_class"], given["builder"] = (
+            (0, written.build_class) if by_name else (written.build_class, "")
+        )
+    given |= {key: _size(key, getattr(written, key)) for key in table.keys() & {"memory", "disk"}}
+    try:
+        if "bump" in table:
+            given["bump_from"], given["bump"] = values.bump(written.bump)
+        if "minor_changes" in table:
+            given["minor_changes"] = values.expressions(written.minor_changes)
+    except ValueError as error:
+        raise RecipeInvalid(f"{NAME}: {error}.") from None
+    return msgspec.structs.replace(beside, **given)
 
 
 def _converted(table: dict[str, Any]) -> _Written:

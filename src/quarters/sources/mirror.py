@@ -77,12 +77,7 @@ class Mirror:
         """The wanted files; links and too large files make the folder a problem."""
         folders = {path: Folder(problem=_unfit(path)) for path in paths if UNFIT.search(path)}
         fit = [path for path in paths if path not in folders]
-        trees = await self.git.objects([f"{revision}:{path}" for path in fit])
-        names = (self._wanted.marker, *self._wanted.others)
-        files: dict[str, list[TreeEntry]] = {}
-        for path, tree in zip(fit, trees, strict=True):
-            found = _entries(tree or b"", len(revision) // 2)
-            files[path] = [entry for entry in found if entry.name in names and not entry.is_folder]
+        files = await self._entries_of(revision, fit)
         blobs = sorted(
             {entry.id for entries in files.values() for entry in entries if entry.mode in _REGULAR}
         )
@@ -92,6 +87,20 @@ class Mirror:
         for path, entries in files.items():
             folders[path] = _folder(entries, sizes, contents)
         return folders
+
+    async def _entries_of(self, revision: str, paths: Sequence[str]) -> dict[str, list[TreeEntry]]:
+        """The entries of the wanted files, whose names are paths from the recipe's folder."""
+        wanted = {self._wanted.marker, *self._wanted.others}
+        below = sorted({name.rpartition("/")[0] for name in wanted})
+        places = [(path, folder) for path in paths for folder in below]
+        trees = await self.git.objects([f"{revision}:{path}/{folder}".rstrip("/") for path, folder in places])
+        found: dict[str, list[TreeEntry]] = {path: [] for path in paths}
+        for (path, folder), tree in zip(places, trees, strict=True):
+            prefix = f"{folder}/" if folder else ""
+            for entry in _entries(tree or b"", len(revision) // 2):
+                if f"{prefix}{entry.name}" in wanted and not entry.is_folder:
+                    found[path].append(msgspec.structs.replace(entry, name=f"{prefix}{entry.name}"))
+        return found
 
     async def authors(self, revision: str, paths: Sequence[str], since: str) -> dict[str, str]:
         """Who wrote the newest commit that touches each of `paths`; merges do not count.

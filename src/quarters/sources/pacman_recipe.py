@@ -4,14 +4,14 @@ import msgspec
 
 from quarters.formats.format import Format
 from quarters.model.errors import RecipeInvalid
-from quarters.model.recipe import Recipe
-from quarters.sources import configuration
+from quarters.model.recipe import Configuration, Recipe
+from quarters.sources import ci_config, configuration
 from quarters.sources.folder import Folder, Wanted
 from quarters.sources.pkgbuild import has_pkgver_function, literals
 from quarters.sources.staleness import disagreements
 
 FORMAT = "pacman"
-WANTED = Wanted(marker="PKGBUILD", others=(".SRCINFO", configuration.NAME))
+WANTED = Wanted(marker="PKGBUILD", others=(".SRCINFO", configuration.NAME, ci_config.PATH))
 
 
 def committed(folder: Folder, format_: Format) -> Recipe | None:
@@ -54,7 +54,8 @@ def _with_dynamic_version(recipe: Recipe, pkgbuild: str) -> Recipe:
 
 def _configured(recipe: Recipe, folder: Folder) -> Recipe:
     """`recipe` with what its folder says about building it; RecipeInvalid if that makes no sense."""
-    written = folder.files.get(configuration.NAME)
-    if written is None:
-        return recipe
-    return msgspec.structs.replace(recipe, configuration=configuration.configuration(written))
+    chaotic, native = folder.files.get(ci_config.PATH), folder.files.get(configuration.NAME)
+    said = Configuration() if chaotic is None else ci_config.configuration(chaotic)
+    if native is not None:
+        said = configuration.configuration(native, said)
+    return msgspec.structs.replace(recipe, configuration=said)
