@@ -4,9 +4,8 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -34,12 +33,6 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     site = Site(tmp_path / "public")
     yield site
     await asyncio.to_thread(site.close)
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="q-") as folder:
-        yield Path(folder)
 
 
 def listed(target: Path) -> dict[str, str]:

@@ -41,12 +41,6 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="q-") as folder:
-        yield Path(folder)
-
-
 async def fetched(url: str) -> tuple[int, bytes, str]:
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         return answer.status, await answer.read(), answer.headers.get("Cache-Control", "")

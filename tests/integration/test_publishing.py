@@ -11,7 +11,6 @@ from datetime import timedelta
 from email.utils import formatdate, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -72,13 +71,6 @@ async def server(press: Press) -> AsyncIterator[str]:
     await asyncio.to_thread(httpd.shutdown)
     thread.join()
     httpd.server_close()
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """gpg's sockets must have short paths."""
-    with TemporaryDirectory(prefix="q-") as folder:
-        yield Path(folder)
 
 
 @pytest.fixture

@@ -8,10 +8,7 @@ import msgspec
 from quarters.model.repository import Snapshot
 
 AT_ONCE = 1000
-"""Most packages that are weighed by one request."""
-
-MOST = 200_000
-"""Most packages that become listed by one request: some thirteen times those of a large distribution."""
+"""Packages that a client lets weigh by one request, which a body of the usual length holds many times."""
 
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -39,7 +36,7 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Package files to weigh; nothing changes by that."""
 
-    packages: Annotated[tuple[Offered, ...], msgspec.Meta(max_length=AT_ONCE)]
+    packages: tuple[Offered, ...]
     allow_downgrade: bool = False
 
 
@@ -67,7 +64,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 class Import(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """List package files that are here already, in one snapshot: `whole` all or none, else those that are not refused."""
 
-    packages: Annotated[tuple[Sha256, ...], msgspec.Meta(max_length=MOST)]
+    packages: tuple[Sha256, ...]
     allow_downgrade: bool = False
     whole: bool = False
 

@@ -24,7 +24,7 @@ from quarters.server.routes import (
 )
 
 _LONGEST = 16 << 20
-"""Bytes of a request that names 200,000 packages."""
+"""Bytes of a request that names some 240,000 packages."""
 
 Sha256 = Annotated[str, QueryParameter(pattern=r"^[0-9a-f]{64}$", description="What its index says.")]
 Announced = NamedDependency[SkipValidation[Delivered]]
