@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 
 import msgspec
 
@@ -29,12 +30,18 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 PLAIN = Terms()
 
+_PAUSE = 0.02
+_PATIENCE = 0.5
+"""Seconds that a publish waits for packages that are being read, from one to the next and in all: another index for those
+that come a moment later costs more."""
+
 
 class _Upload(msgspec.Struct, eq=False):
     """A package that waits to be published; `settled` once it is, or cannot be because of `error`."""
 
     path: Path
     file: PackageFile
+    arches: tuple[str, ...]
     actor: str
     allow_downgrade: bool
     signatures: dict[str, bytes]
@@ -50,34 +57,54 @@ class Uploads:
         self._intake = intake
         self._swap = swap
         self._waiting: defaultdict[str, list[_Upload]] = defaultdict(list)
+        self._reading: dict[asyncio.Task[_Upload], str] = {}
 
     async def take(
         self, repository: str, file_name: str, path: Path, actor: str, terms: Terms
     ) -> PackageView:
         """Publish the package file at `path`, which stays the caller's to remove; PackageInvalid, PublishRejected."""
-        found = await self._database.read(repositories.get, repository)
-        signatures = await asyncio.to_thread(self._checked, found, path, terms)
-        format = self._intake.formats[found.format]
-        file = await asyncio.to_thread(format.read_package, path, file_name)
-        upload = _Upload(path, file, actor, terms.allow_downgrade, signatures)
+        reading = asyncio.create_task(self._read(repository, file_name, path, actor, terms))
+        self._reading[reading] = repository
+        reading.add_done_callback(self._reading.pop)
+        upload = await reading
         self._waiting[repository].append(upload)
         try:
             async with self._swap.lock(repository):
                 if not upload.settled:
+                    await self._others_read(repository)
                     await self._settle(repository, [it for it in self._waiting[repository] if not it.settled])
         finally:
             self._waiting[repository].remove(upload)
         if upload.error is not None:
             raise upload.error
-        for key, data in signatures.items():  # also where the same file was there before
+        file, arches = upload.file, upload.arches
+        for key, data in upload.signatures.items():  # also where the same file was there before
             await self._database.write(packages.sign, file.sha256, key, data)
-        arch = found.arches[0] if file.arch not in found.arches else file.arch
+        arch = arches[0] if file.arch not in arches else file.arch
         return view_of(repository, await self._database.read(packages.get, repository, arch, file.name))
+
+    async def _read(self, repository: str, file_name: str, path: Path, actor: str, terms: Terms) -> _Upload:
+        found = await self._database.read(repositories.get, repository)
+
+        def read() -> _Upload:
+            signatures = self._checked(found, path, terms)
+            file = self._intake.formats[found.format].read_package(path, file_name)
+            return _Upload(path, file, found.arches, actor, terms.allow_downgrade, signatures)
+
+        return await asyncio.to_thread(read)
 
     def _checked(self, repository: Repository, path: Path, terms: Terms) -> dict[str, bytes]:
         if terms.vouched:
             return {}
         return trust.checked(repository, path, terms.signature, self._swap.now())
+
+    async def _others_read(self, repository: str) -> None:
+        """Wait for packages that are being read, as long as they come quickly, so that they are published along."""
+        until = monotonic() + _PATIENCE
+        while others := [task for task, its in self._reading.items() if its == repository]:
+            done, _ = await asyncio.wait(others, timeout=_PAUSE, return_when=asyncio.FIRST_COMPLETED)
+            if not done or monotonic() > until:
+                return
 
     async def _settle(self, repository: str, group: Sequence[_Upload]) -> None:
         try:
