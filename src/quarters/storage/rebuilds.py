@@ -107,13 +107,21 @@ def tried(connection: Connection, repository: str, arch: str) -> set[tuple[str, 
         row.soname: row.lost_at
         for row in connection.execute(select(lost_libraries.c.soname, lost_libraries.c.lost_at).where(*here))
     }
-    query = select(builds.c.pkgbase, builds.c.fingerprint, builds.c.grounds, builds.c.created_at).where(
-        builds.c.repository == repository, builds.c.arch == arch, builds.c.cause == Cause.REBUILD
+    if not lost:
+        return set()
+    query = (
+        select(
+            builds.c.pkgbase, builds.c.fingerprint, builds.c.grounds, builds.c.created_at, rebuilds.c.ended_at
+        )
+        .outerjoin(rebuilds, rebuilds.c.id == builds.c.rebuild)
+        .where(builds.c.repository == repository, builds.c.arch == arch, builds.c.cause == Cause.REBUILD)
     )
+    # What was built before the library was lost counts if it became visible with that loss, or later.
     return {
         (row.pkgbase, library, row.fingerprint)
         for row in connection.execute(query)
-        if (library := row.grounds.get("library")) in lost and row.created_at >= lost[library]
+        if (library := row.grounds.get("library")) in lost
+        and max(row.created_at, row.ended_at or row.created_at) >= lost[library]
     }
 
 

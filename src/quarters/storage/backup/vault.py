@@ -140,7 +140,11 @@ def _copied(source: Path, folder: Path) -> tuple[Content, Path]:
     descriptor, name = mkstemp(dir=folder, prefix=_UNFINISHED)
     sha256, size = hashlib.sha256(), 0
     try:
-        with open(descriptor, "wb") as target, durable.disk_trouble_told(Path(name)), source.open("rb") as file:
+        with (
+            open(descriptor, "wb") as target,
+            durable.disk_trouble_told(Path(name)),
+            source.open("rb") as file,
+        ):
             while piece := file.read(_PIECE):
                 target.write(piece)
                 sha256.update(piece)
