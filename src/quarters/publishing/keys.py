@@ -102,8 +102,15 @@ class KeyRing:
         return self._current().fingerprint
 
     def signer(self) -> Signer:
-        """The key that signs now; Unavailable once it expired. Who notes the fingerprint takes it from the same signer."""
+        """The key that signs now; Unavailable once it expired, or while the clock says that it was not made yet.
+
+        Who notes the fingerprint takes it from the same signer.
+        """
         held = self._current()
+        if why := certificates.unfit(held.cert):
+            raise Unavailable(
+                f"Nothing can be signed: the key {held.name} is not valid at the time that the clock shows ({why})."
+            )
         until = certificates.expires_at(held.cert)
         if until is not None and until <= self._now():
             raise Unavailable(f"Nothing can be signed: {self._advice(held, until)}")

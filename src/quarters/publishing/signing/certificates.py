@@ -71,8 +71,18 @@ def expires_at(cert: Cert) -> datetime | None:
     """From when on it signs no more: when the key as a whole expires, or the last part of it that may sign."""
     primary, *_ = parts = _components(cert)
     last = max((it.until for it in parts if it.signs), default=_NEVER)
-    until = min(cert.expiration or _NEVER, primary.until, last)
+    whole = None if unfit(cert) else cert.expiration
+    until = min(whole or _NEVER, primary.until, last)
     return None if until == _NEVER else until
+
+
+def unfit(cert: Cert) -> str:
+    """Why it cannot be used at the time that the clock shows, as before it was made; "" where it can."""
+    try:
+        cert.expiration  # noqa: B018 - looks for a signature that makes it valid
+    except RuntimeError as error:
+        return first_line(error)
+    return ""
 
 
 def of_issuer(certs: Iterable[Cert], issuer: str) -> list[Cert]:
