@@ -13,23 +13,24 @@ from quarters.storage.events import record
 from quarters.storage.schema import builders, builds
 
 _FIND = select(builders).where(builders.c.name == bindparam("its_name"))
+_SAID = ("arches", "slots", "last_seen", "version", "executor", "build_class", "memory", "disk")
+_INTRODUCE = (
+    update(builders)
+    .where(builders.c.name == bindparam("its_name"))
+    .values({name: bindparam(f"said_{name}") for name in _SAID})
+    .returning(*builders.c)
+)
 _SEEN = update(builders).where(builders.c.name == bindparam("its_name")).values(last_seen=bindparam("now"))
 
 
 def introduce(connection: Connection, builder: Builder) -> Builder:
     """Note what a builder says about itself; its state stays what a person made it. Returns it as it stands."""
-    columns = {
-        "arches": list(builder.arches),
-        "slots": builder.slots,
-        "last_seen": builder.last_seen,
-        "version": builder.version,
-        "executor": builder.executor,
-        "build_class": builder.build_class,
-        "memory": builder.memory,
-        "disk": builder.disk,
-    }
-    if connection.execute(update(builders).where(builders.c.name == builder.name).values(columns)).rowcount:
-        return get(connection, builder.name)
+    columns = {name: getattr(builder, name) for name in _SAID}
+    # Returned by the statement that changes it: every claim does this.
+    said = {f"said_{name}": value for name, value in columns.items()}
+    row = connection.execute(_INTRODUCE, {"its_name": builder.name, **said}).mappings().one_or_none()
+    if row is not None:
+        return _builder(row)
     connection.execute(insert(builders).values(name=builder.name, state=builder.state, **columns))
     record(connection, builder.last_seen, "builder.new", builder.name, {"slots": builder.slots})
     return builder

@@ -3,10 +3,11 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -24,7 +25,14 @@ _READERS = 4
 _LOCK_WAIT = 30.0
 """Seconds that a statement waits for a lock held by another process."""
 
-_Job = tuple[Callable[[Connection], Any], Future[Any]]
+_Job = tuple[Callable[[Connection], Any], asyncio.Future[Any]]
+
+
+class _Answer(NamedTuple):
+    """How a write ended."""
+
+    result: Any = None
+    error: Exception | None = None
 
 
 class Database:
@@ -69,10 +77,10 @@ class Database:
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `query` in a transaction; once this returns, its changes survive a power cut. An exception undoes it."""
-        future: Future[T] = Future()
-        self._jobs.put((lambda connection: query(connection, *args, **kwargs), future))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         # A caller that is cancelled must not learn too little: the write goes on, only its answer is dropped.
-        return await asyncio.shield(asyncio.wrap_future(future))
+        self._jobs.put((lambda connection: query(connection, *args, **kwargs), future))
+        return await future
 
     def _write_groups(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -85,26 +93,22 @@ class Database:
             self._write_group(group)
 
     def _write_group(self, group: list[_Job]) -> None:
-        done: list[tuple[Future[Any], Any]] = []
+        answers: dict[asyncio.Future[Any], _Answer] = {}
         try:
             with self._writing.begin() as connection:
                 for work, future in group:
                     try:
                         with connection.begin_nested():
-                            result = work(connection)
+                            answers[future] = _Answer(work(connection))
                     except Exception as error:
                         if connection.invalidated:
                             raise
-                        future.set_exception(_translation(error))
-                    else:
-                        done.append((future, result))
+                        answers[future] = _Answer(error=_translation(error))
         except Exception as error:  # noqa: BLE001 - the answer to everybody in the group
             for _, future in group:
-                if not future.done():
-                    future.set_exception(_translation(error))
-            return
-        for future, result in done:
-            future.set_result(result)
+                if future not in answers or answers[future].error is None:
+                    answers[future] = _Answer(error=_translation(error))
+        _answer(answers)
 
 
 def _engine(url: str, *, begin: str) -> Engine:
@@ -124,6 +128,26 @@ def _engine(url: str, *, begin: str) -> Engine:
 
         return engine
     return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=_READERS)
+
+
+def _answer(answers: Mapping[asyncio.Future[Any], _Answer]) -> None:
+    """Tell all who wait how their writes ended, with one wake-up of their event loop."""
+
+    def tell(mine: Sequence[tuple[asyncio.Future[Any], _Answer]]) -> None:
+        for future, answer in mine:
+            if future.done():
+                continue  # nobody waits any more
+            if answer.error is None:
+                future.set_result(answer.result)
+            else:
+                future.set_exception(answer.error)
+
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], _Answer]]] = {}
+    for future, answer in answers.items():
+        by_loop.setdefault(future.get_loop(), []).append((future, answer))
+    for loop, mine in by_loop.items():
+        with suppress(RuntimeError):  # the loop has ended, and with it all who waited
+            loop.call_soon_threadsafe(tell, mine)
 
 
 def _translated(work: Callable[[], T]) -> T:

@@ -54,6 +54,12 @@ _HELD = (
         attempts.c.lease_hash == bindparam("its_hash"),
     )
 )
+_DETAILS = (
+    select(builds.c.id, builds.c.recipe, repositories.c.settings, repositories.c.current)
+    .join(repositories, repositories.c.name == builds.c.repository)
+    .where(builds.c.id.in_(bindparam("its_ids", expanding=True)))
+)
+_GRANT = insert(attempts)
 _THE_BUILD = update(builds).where(builds.c.id == bindparam("its_build"))
 _RENEW = _THE_BUILD.values(lease_expires_at=bindparam("expires_at"))
 _BEGIN_STEP = _THE_BUILD.values(step=bindparam("begun"))
@@ -61,6 +67,7 @@ _THE_ATTEMPT = update(attempts).where(
     attempts.c.build == bindparam("its_build"), attempts.c.number == bindparam("its_number")
 )
 _NOTE_STEPS = _THE_ATTEMPT.values(steps=bindparam("made"))
+_END = _THE_ATTEMPT.values(ended_at=bindparam("now"), outcome=bindparam("said"), reason=bindparam("why"))
 _NEXT = builds.c.attempt + 1
 
 
@@ -92,7 +99,7 @@ def grant(
         }
         for lease in granted
     ]
-    connection.execute(insert(attempts), rows)
+    connection.execute(_GRANT, rows)
 
 
 def loads(connection: Connection, builder: str | None = None) -> dict[str, list[Needed]]:
@@ -114,16 +121,11 @@ class Details(msgspec.Struct, frozen=True):
 
 def details_of(connection: Connection, ids: Collection[int]) -> dict[int, Details]:
     """By build."""
-    query = (
-        select(builds.c.id, builds.c.recipe, repositories.c.settings, repositories.c.current)
-        .join(repositories, repositories.c.name == builds.c.repository)
-        .where(builds.c.id.in_(sorted(ids)))
-    )
     return {
         row.id: Details(
             msgspec.convert(row.recipe, Recipe), msgspec.convert(row.settings, Repository), row.current
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_DETAILS, {"its_ids": sorted(ids)})
     }
 
 
@@ -192,11 +194,8 @@ def end_attempt(
     connection: Connection, build: Build, outcome: str, now: datetime, reason: Reason | None = None
 ) -> None:
     """Note how the current attempt of `build` ended."""
-    connection.execute(
-        update(attempts)
-        .where(attempts.c.build == build.id, attempts.c.number == build.attempt)
-        .values(ended_at=now, outcome=outcome, reason=reason)
-    )
+    mine = {"its_build": build.id, "its_number": build.attempt}
+    connection.execute(_END, {**mine, "now": now, "said": outcome, "why": reason})
 
 
 def failed_before(

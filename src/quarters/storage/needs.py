@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, or_, select, update
 
 from quarters.model.build import BROKEN, OPEN, SATISFIED, Event, State
 from quarters.model.recipe import NeedKind
@@ -29,9 +29,25 @@ _OVER = SATISFIED | {State.SUPERSEDED}
 """States that nothing leads out of."""
 
 _needed = builds.alias("needed")
+_LACKING = select(lacks.c.build).where(lacks.c.build == builds.c.id)
+_UNFINISHED = (
+    select(build_needs.c.needs)
+    .join(_needed, _needed.c.id == build_needs.c.needs)
+    .outerjoin(successions, successions.c.build == _needed.c.id)
+    .where(
+        build_needs.c.build == builds.c.id,
+        or_(~is_in(_needed, SATISFIED), successions.c.build.is_not(None)),
+    )
+)
+# Statements of every end are made once: making one takes longer than running it.
+_FREE = select(builds.c.id).where(
+    builds.c.id.in_(bindparam("its_ids", expanding=True)),
+    is_in(builds, [State.WAITING]),
+    ~exists(_UNFINISHED),
+    ~exists(_LACKING),
+)
 _HELD_UP = (
-    select(builds.c.state)
-    .distinct()
+    select(builds.c.id, builds.c.state)
     .join(build_needs, build_needs.c.build == builds.c.id)
     .where(build_needs.c.needs == bindparam("its_build"), is_in(builds, [State.WAITING, State.BLOCKED]))
 )
@@ -152,11 +168,10 @@ def settle(connection: Connection, ids: Collection[int], now: datetime) -> None:
 def release_dependents(connection: Connection, build: int, now: datetime) -> None:
     """After `build` succeeded or was skipped: what waited for nothing else becomes ready."""
     # Most builds have nobody who waits for them, which is seen at one glance.
-    held_up = {State(row.state) for row in connection.execute(_HELD_UP, {"its_build": build})}
-    if State.BLOCKED in held_up:
+    held_up = {row.id: State(row.state) for row in connection.execute(_HELD_UP, {"its_build": build})}
+    if State.BLOCKED in held_up.values():
         unblock_dependents(connection, [build], now)
-    if held_up:
-        _release(connection, _dependents(connection, [build], State.WAITING), now)
+    _release(connection, held_up, now)
 
 
 def block_dependents(connection: Connection, build: int, now: datetime) -> None:
@@ -243,21 +258,8 @@ def _dependents(connection: Connection, ids: Collection[int], state: State) -> l
 
 
 def _release(connection: Connection, ids: Collection[int], now: datetime) -> None:
-    unfinished = (
-        select(build_needs.c.needs)
-        .join(_needed, _needed.c.id == build_needs.c.needs)
-        .outerjoin(successions, successions.c.build == _needed.c.id)
-        .where(
-            build_needs.c.build == builds.c.id,
-            or_(~is_in(_needed, SATISFIED), successions.c.build.is_not(None)),
-        )
-    )
-    lacking = select(lacks.c.build).where(lacks.c.build == builds.c.id)
     for some in chunks(sorted(ids)):
-        query = select(builds.c.id).where(
-            and_(builds.c.id.in_(some), is_in(builds, [State.WAITING]), ~exists(unfinished), ~exists(lacking))
-        )
-        free = connection.execute(query).scalars().all()
+        free = connection.execute(_FREE, {"its_ids": some}).scalars().all()
         transition_all(connection, free, State.WAITING, Event.RELEASE, now, message="")
 
 
