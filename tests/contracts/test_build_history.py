@@ -125,7 +125,14 @@ async def test_what_made_a_stored_package_stays(farm: Farm) -> None:
     old = [await ended(farm) for _ in range(4)]
 
     def publish(connection: Connection) -> None:
-        row: dict[str, Any] = {"file_name": "f", "name": "n", "base": "lib", "version": "1-1", "arch": "any", "info": {}}
+        row: dict[str, Any] = {
+            "file_name": "f",
+            "name": "n",
+            "base": "lib",
+            "version": "1-1",
+            "arch": "any",
+            "info": {},
+        }
         row |= {"index_parts": {}, "added_at": farm.clock(), "build": old[0]}
         connection.execute(insert(packages).values(sha256="0" * 64, **row))
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine, select, update
 from sqlalchemy.pool import StaticPool
 
 from quarters.model.build import Outcome, Reason
-from quarters.model.builder import Builder, BuilderState
+from quarters.model.builder import BuilderState
 from quarters.model.recipe import Configuration, SourcedRecipe
 from quarters.model.repository import Repository
 from quarters.model.size import Size
@@ -19,7 +19,7 @@ from quarters.model.source import Source
 from quarters.planning.order import PRIORITIES, due
 from quarters.protocol.builds import Assignment, ClaimRequest, Finish, Measured
 from quarters.scheduler.settings import SchedulerSettings
-from quarters.storage import builders, recipes, repositories, requests, sources
+from quarters.storage import recipes, repositories, requests, sources
 from quarters.storage.database import Database
 from quarters.storage.schema import builds as rows
 from quarters.storage.schema import metadata
@@ -250,12 +250,6 @@ async def test_a_builder_says_what_it_has(farm: Farm) -> None:
     shown = await farm.builders.show("anvil")
     assert (shown.build_class, shown.memory, shown.disk) == (2, GIB, GIB)
     assert shown.state is BuilderState.ENABLED
-    assert await farm.database.read(builders.is_known, shown_as(shown), farm.clock())
-
-
-def shown_as(shown: Builder) -> Builder:
-    """What the builder said, without what the view adds."""
-    return Builder(**{name: getattr(shown, name) for name in Builder.__struct_fields__})
 
 
 async def test_many_builds_that_do_not_fit_hide_none_that_does(farm: Farm) -> None:

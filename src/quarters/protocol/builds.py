@@ -119,7 +119,7 @@ class Received(msgspec.Struct, frozen=True):
 
 
 class ArtifactDigest(msgspec.Struct, frozen=True):
-    """A file that the build made; `size` in bytes, `sha256` in hexadecimal, its builder's `signature` detached and binary."""
+    """A file that the build made: `size` in bytes, `sha256` in hexadecimal, its builder's `signature` detached, binary."""
 
     file_name: Word
     size: int

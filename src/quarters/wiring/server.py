@@ -74,7 +74,7 @@ class RunningServer:
 
 @asynccontextmanager
 async def running(config: Config) -> AsyncIterator[RunningServer]:
-    """A server, from an own data folder to answering requests; PortInUse, DataFolderBusy, DatabaseBusy, DataFolderUnusable."""
+    """A server from data folder to answers; PortInUse, DataFolderBusy, DatabaseBusy, DataFolderUnusable."""
     async with AsyncExitStack() as stack:
         data = stack.enter_context(claimed(config.storage.data.absolute()))
         listening = stack.enter_context(listen(config.server))
