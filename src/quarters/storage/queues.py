@@ -25,7 +25,8 @@ from sqlalchemy import (
 from quarters.model.build import Build
 from quarters.planning.assignment import Ready
 from quarters.planning.farm import Queue
-from quarters.storage.schema import Time, attempts, builds, queues
+from quarters.storage.schema import attempts, builds, queues
+from quarters.storage.schema.columns import Time
 
 # In these very words, or neither engine sees that the index over just these rows serves.
 _IS_READY = text("builds.state = 'ready'")

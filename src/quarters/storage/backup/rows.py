@@ -24,6 +24,7 @@ from sqlalchemy import (
 from quarters.model.build import State
 from quarters.model.errors import BackupDamaged, Conflict
 from quarters.storage import schema
+from quarters.storage.schema import columns
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -113,9 +114,9 @@ def _tables() -> list[Table]:
 
 
 def _stored(column: Column[Any]) -> Any:
-    if isinstance(column.type, schema.Json):
+    if isinstance(column.type, columns.Json):
         return Text()
-    return BigInteger() if isinstance(column.type, schema.Time) else column.type
+    return BigInteger() if isinstance(column.type, columns.Time) else column.type
 
 
 def _sections(file: Iterable[bytes]) -> Iterator[tuple[str, list[str], Iterator[list[Any]]]]:

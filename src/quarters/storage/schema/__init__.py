@@ -1,0 +1,67 @@
+"""The tables, noun by noun. Times are integers: microseconds since 1970, UTC."""
+
+from quarters.storage.schema.columns import metadata
+from quarters.storage.schema.farm import builders, events, tokens
+from quarters.storage.schema.following import commits, recipes, schedules, sources, withdrawals
+from quarters.storage.schema.queue import (
+    artifacts,
+    attempts,
+    build_needs,
+    builds,
+    lacks,
+    lost_libraries,
+    queues,
+    rebuilds,
+    requests,
+    shares,
+    successions,
+    surroundings,
+    usage,
+    wishes,
+)
+from quarters.storage.schema.shelf import (
+    entries,
+    garbage,
+    holds,
+    packages,
+    pins,
+    repositories,
+    signatures,
+    snapshots,
+    upstream_packages,
+)
+
+__all__ = [
+    "artifacts",
+    "attempts",
+    "build_needs",
+    "builders",
+    "builds",
+    "commits",
+    "entries",
+    "events",
+    "garbage",
+    "holds",
+    "lacks",
+    "lost_libraries",
+    "metadata",
+    "packages",
+    "pins",
+    "queues",
+    "rebuilds",
+    "recipes",
+    "repositories",
+    "requests",
+    "schedules",
+    "shares",
+    "signatures",
+    "snapshots",
+    "sources",
+    "successions",
+    "surroundings",
+    "tokens",
+    "upstream_packages",
+    "usage",
+    "wishes",
+    "withdrawals",
+]
