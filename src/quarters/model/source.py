@@ -1,8 +1,10 @@
 """Where recipes come from."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
+
+from quarters.model.review import Level, Policy
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +25,14 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     max_running: int = 0
     """How many of its builds may run at once; 0 is no limit."""
+    review: Level = Level.OFF
+    """Which changes of its recipes wait for a person."""
+    update_review: Level = Level.MAJOR
+    """Which changes that upstreams of its recipes made wait for a person, where its kind takes them over."""
+    trusted: tuple[str, ...] = ()
+    """Accounts, as the origin of recipes names them, whose major changes pass as minor ones do."""
+    cooldown: int = 0
+    """Hours for which changes, and recipes whose maintainers changed, wait before they pass by themselves."""
     revision: str = ""
     synced_at: datetime | None = None
     problem: str = ""
@@ -31,3 +41,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """How many of its recipes cannot be read."""
     pending: bool = False
     """Whether a sync, or the planning of what the last sync brought, is still to come."""
+
+    def policy(self, level: Level) -> Policy:
+        """What passes without a person where `level` holds."""
+        return Policy(level, frozenset(self.trusted), timedelta(hours=self.cooldown))

@@ -2,7 +2,15 @@
 
 from quarters.storage.schema.columns import metadata
 from quarters.storage.schema.farm import builders, events, tokens
-from quarters.storage.schema.following import commits, recipes, schedules, sources, withdrawals
+from quarters.storage.schema.following import (
+    commits,
+    maintainers,
+    recipes,
+    reviews,
+    schedules,
+    sources,
+    withdrawals,
+)
 from quarters.storage.schema.queue import (
     artifacts,
     attempts,
@@ -44,6 +52,7 @@ __all__ = [
     "holds",
     "lacks",
     "lost_libraries",
+    "maintainers",
     "metadata",
     "packages",
     "pins",
@@ -52,6 +61,7 @@ __all__ = [
     "recipes",
     "repositories",
     "requests",
+    "reviews",
     "schedules",
     "shares",
     "signatures",

@@ -1,9 +1,10 @@
-"""What is followed: sources, their recipes, commits and schedules."""
+"""What is followed: sources, their recipes, commits, reviews and schedules."""
 
 from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    Index,
     Integer,
     Table,
     Text,
@@ -28,6 +29,10 @@ sources = Table(
     Column("automatic", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("max_running", Integer, nullable=False, server_default="0"),  # of its builds at once, 0: no limit
+    Column("review", Text, nullable=False, server_default="off"),
+    Column("update_review", Text, nullable=False, server_default="major"),
+    Column("trusted", Json, nullable=False, server_default="[]"),
+    Column("cooldown", Integer, nullable=False, server_default="0"),  # hours
     Column("revision", Text, nullable=False, server_default=""),
     Column("synced_at", Time),
     Column("sync_wanted_at", Time),  # a person or a webhook asks for a sync now
@@ -76,6 +81,46 @@ commits = Table(
     Column("request", Id),
     Column("problem", Text, nullable=False, server_default=""),
     UniqueConstraint("source", "number"),
+)
+
+# Changes of recipes that wait for a person, and what was decided about them; fingerprints are ids of git trees.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("source", Text, ForeignKey("sources.name", ondelete="CASCADE"), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("place", Text, nullable=False),  # source or upstream
+    Column("from_revision", Text, nullable=False),
+    Column("from_fingerprint", Text, nullable=False),
+    Column("to_revision", Text, nullable=False),
+    Column("to_fingerprint", Text, nullable=False),
+    Column("verdict", Json, nullable=False),
+    Column("maintainers", Json, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("passes_at", Time),
+    Column("created_at", Time, nullable=False),
+    Column("decided_at", Time),
+    Column("decided_by", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("taken", Boolean, nullable=False, server_default=text("false")),
+    Column("url", Text, nullable=False, server_default=""),
+    Column("problem", Text, nullable=False, server_default=""),
+    Index("reviews_by_path", "source", "path"),
+    sqlite_autoincrement=True,
+)
+
+# Who may change a recipe at its origin, as it was last seen, and since when that is so.
+maintainers = Table(
+    "maintainers",
+    metadata,
+    Column("source", Text, ForeignKey("sources.name", ondelete="CASCADE"), primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("accounts", Json, nullable=False),
+    Column("before", Json, nullable=False),  # the accounts until then
+    Column("since", Time),  # null: from the first time that it was seen
 )
 
 schedules = Table(

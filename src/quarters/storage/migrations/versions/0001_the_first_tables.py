@@ -322,6 +322,10 @@ def upgrade() -> None:
         sa.Column("automatic", sa.Boolean(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("max_running", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("review", sa.Text(), server_default="off", nullable=False),
+        sa.Column("update_review", sa.Text(), server_default="major", nullable=False),
+        sa.Column("trusted", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("cooldown", sa.Integer(), server_default="0", nullable=False),
         sa.Column("revision", sa.Text(), server_default="", nullable=False),
         sa.Column("synced_at", sa.BigInteger(), nullable=True),
         sa.Column("sync_wanted_at", sa.BigInteger(), nullable=True),
@@ -475,10 +479,55 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["source"], ["sources.name"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("source", "pkgbase"),
     )
+    op.create_table(
+        "reviews",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("from_revision", sa.Text(), nullable=False),
+        sa.Column("from_fingerprint", sa.Text(), nullable=False),
+        sa.Column("to_revision", sa.Text(), nullable=False),
+        sa.Column("to_fingerprint", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("maintainers", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("passes_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=True),
+        sa.Column("decided_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("taken", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("url", sa.Text(), server_default="", nullable=False),
+        sa.Column("problem", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["source"], ["sources.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("reviews", schema=None) as batch_op:
+        batch_op.create_index("reviews_by_path", ["source", "path"], unique=False)
+
+    op.create_table(
+        "maintainers",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("accounts", sa.Text(), nullable=False),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["source"], ["sources.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("source", "path"),
+    )
 
 
 def downgrade() -> None:
     """Undo."""
+    op.drop_table("maintainers")
+    with op.batch_alter_table("reviews", schema=None) as batch_op:
+        batch_op.drop_index("reviews_by_path")
+
+    op.drop_table("reviews")
     op.drop_table("schedules")
     op.drop_table("successions")
     op.drop_table("surroundings")
