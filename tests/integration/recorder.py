@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from quarters.builder.agent import Agent
 from quarters.builder.executors.sandbox import Sandbox
 from quarters.builder.roots import chosen
@@ -44,6 +46,9 @@ class Recorder:
         self.steps: dict[int, Heartbeat] = {}
         self.cancelled: set[int] = set()
         self.lost: set[int] = set()
+        self.taken: set[int] = set()
+        """Builds that were lost and that somebody else works on by now."""
+        self.given: dict[int, Assignment] = {}
         self.failures: list[str] = []
         """Methods whose next call fails after it has done half of its work."""
         self._changed = asyncio.Event()
@@ -77,6 +82,7 @@ class Recorder:
             self._changed.clear()
             await self._changed.wait()
         given, self.waiting = self.waiting[: request.free], self.waiting[request.free :]
+        self.given |= {one.build: one for one in given}
         return ClaimReply(tuple(given))
 
     async def recipe(self, key: LeaseKey, path: Path) -> None:
@@ -88,6 +94,19 @@ class Recorder:
         self._check(key)
         self.steps[key.build] = heartbeat
         return HeartbeatReply(cancel=key.build in self.cancelled)
+
+    async def resume(self, key: LeaseKey) -> Assignment:
+        """Give the build back under a new lease, unless it is somebody else's."""
+        if key.build in self.taken:
+            raise LeaseLost
+        self.lost.discard(key.build)
+        self.logs[key.build].clear()
+        self.artifacts.clear()
+        again = msgspec.structs.replace(
+            self.given[key.build], attempt=key.attempt + 1, lease=f"{key.lease} again"
+        )
+        self.given[key.build] = again
+        return again
 
     async def append_log(self, key: LeaseKey, offset: int, data: bytes) -> Received:
         """Take only what follows on."""

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from quarters.protocol.builds import (
     ArtifactDigest,
+    Assignment,
     ClaimReply,
     ClaimRequest,
     Finish,
@@ -28,6 +29,10 @@ class Server(Protocol):
 
     async def heartbeat(self, key: LeaseKey, heartbeat: Heartbeat, /) -> HeartbeatReply:
         """Renew the lease; the reply says whether to go on."""
+        ...
+
+    async def resume(self, key: LeaseKey, /) -> Assignment:
+        """Take a build up again whose lease ran out, as its next attempt."""
         ...
 
     async def append_log(self, key: LeaseKey, offset: int, data: bytes, /) -> Received:

@@ -227,3 +227,5 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
+    HANDED_BACK = "handed_back"
+    """Its builder stops; the build goes back to the queue as if it had not been given out."""

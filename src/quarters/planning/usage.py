@@ -25,7 +25,7 @@ def learnt(before: Usage, used: Usage, outcome: Outcome, reason: Reason | None =
             memory=_careful(before.memory, used.memory),
             disk=_careful(before.disk, used.disk),
         )
-    if outcome is Outcome.SKIPPED:
+    if outcome in (Outcome.SKIPPED, Outcome.HANDED_BACK):
         return before
     memory = used.memory * 3 // 2 if reason is Reason.OUT_OF_MEMORY else used.memory
     disk = used.disk * 3 // 2 if reason is Reason.DISK_FULL else used.disk

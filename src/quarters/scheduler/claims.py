@@ -1,8 +1,9 @@
 """Gives ready builds to a builder, and tells it everything that it needs to know about them."""
 
+import hashlib
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -13,7 +14,7 @@ from quarters.model.builder import Builder, Lease
 from quarters.model.recipe import NeedKind, Recipe
 from quarters.model.repository import Repository
 from quarters.planning.order import ASSUMED_DURATION
-from quarters.protocol.builds import Assignment, PackageRepository
+from quarters.protocol.builds import Assignment, LeaseKey, PackageRepository
 from quarters.scheduler.selection import Rules, is_worth_it, select
 from quarters.storage import builders, leases, queues, rebuilds, shares
 
@@ -63,7 +64,29 @@ def claim(
     leases.grant(connection, leased, builder.name, now + lasts, now)
     if len(selection.competing) > 1:
         shares.charge(connection, _seconds(selection.builds), now)
-    details = leases.details_of(connection, [build.id for build in selection.builds])
+    return _claimed(connection, selection.builds, leased)
+
+
+def resume(connection: Connection, key: LeaseKey, lasts: timedelta, now: datetime) -> Claimed:
+    """Give a build whose lease ran out back to who had it, for a next attempt, if nobody has begun it anew.
+
+    Asking twice is as good as once: the new lease follows from the old one. LeaseLost if it is too late.
+    """
+    number = key.attempt + 1
+    token = hashlib.sha256(f"{key.lease}:{number}".encode()).hexdigest()
+    lease = Lease(build=key.build, attempt=number, token=token, expires_at=now + lasts)
+    lost = leases.held(connection, key.build, key.attempt, key.lease)
+    if lost.build.attempt == number:
+        found = leases.standing(connection, key.build, number, token)
+    else:
+        found = leases.left(lost, key.attempt)
+        builder = leases.builder_of(connection, key.build, key.attempt)
+        leases.grant(connection, [lease], builder, lease.expires_at, now)
+    return _claimed(connection, [found.build], [lease])[0]
+
+
+def _claimed(connection: Connection, builds: Sequence[Build], leased: Sequence[Lease]) -> list[Claimed]:
+    details = leases.details_of(connection, [build.id for build in builds])
     return [
         Claimed(
             build=build,
@@ -73,7 +96,7 @@ def claim(
             snapshot=details[build.id].snapshot,
             staging=rebuilds.staging(connection, build.rebuild),
         )
-        for build, lease in zip(selection.builds, leased, strict=True)
+        for build, lease in zip(builds, leased, strict=True)
     ]
 
 

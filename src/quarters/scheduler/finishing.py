@@ -60,22 +60,24 @@ def finish(
         case Outcome.SKIPPED:
             builds.skip(connection, build.id, now, said.message or "This version is already published.")
         case Outcome.TIMED_OUT:
-            message = said.message or "It took longer than it may."
             builds.time_out(
-                connection, build.id, message, now, command=said.command, exit_code=said.exit_code
-            )
+                connection, build.id, said.message or "It took longer than it may.", now,
+                command=said.command, exit_code=said.exit_code,
+            )  # fmt: skip
         case Outcome.FAILED:
             reason = said.reason or Reason.INTERNAL_ERROR
             failure = Failure(reason, said.message, said.command, said.exit_code, said.missing)
             again = retries.at(reason, held.tries, now)
             _fail_or_requeue(connection, build, failure, again, now)
+        case Outcome.HANDED_BACK:
+            _take_back(connection, held, said.message, now)
 
 
 def lose_expired(connection: Connection, now: datetime, retries: Retries = DEFAULTS) -> list[int]:
     """Take builds back from builders that went silent; returns their numbers."""
     lost = []
     for build, forgiven in leases.expired(connection, now):
-        leases.end_attempt(connection, build, "lost", now, Reason.BUILDER_LOST)
+        leases.end_attempt(connection, build, leases.LOST, now, Reason.BUILDER_LOST)
         record(
             connection,
             now,
@@ -110,6 +112,15 @@ def _fail_or_requeue(
     if failure.missing:
         lack = Lack(dependency=failure.missing, kind=NeedKind.MAKEDEPENDS)
         lacks.put(connection, {build.id: [lack]})
+
+
+def _take_back(connection: Connection, held: leases.Held, message: str, now: datetime) -> None:
+    # The next one may be its builder again, at once; and a try that was not brought to an end is none.
+    transition(
+        connection, held.build.id, Event.REQUEUE, now,
+        message=message or f"The builder {held.build.builder} handed it back.", forgiven=held.forgiven + 1,
+        reason=None, command=None, exit_code=None, not_before=None, lease_expires_at=None, builder=None,
+    )  # fmt: skip
 
 
 def _published_already(connection: Connection, build: Build, version: str) -> set[str]:

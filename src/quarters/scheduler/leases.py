@@ -103,6 +103,12 @@ class Leases:
             self._wakeups.notify(Topic.BUILDS, Topic.EVENTS)
         return HeartbeatReply(cancel)
 
+    async def resume(self, key: LeaseKey) -> Assignment:
+        """Give a build back to a builder that was away for too long, if nobody has begun it anew; LeaseLost if not."""
+        claimed = await self._database.write(claims.resume, key, self._lasts, self._now())
+        self._wakeups.notify(Topic.BUILDS, Topic.EVENTS, Topic.log(key.build))
+        return self._assignment(claimed)
+
     async def append_log(self, key: LeaseKey, offset: int, data: bytes) -> Received:
         """Add to the log of an attempt at `offset`; the reply says from where to go on."""
         await self._standing(key)

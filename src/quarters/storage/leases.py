@@ -69,6 +69,8 @@ _THE_ATTEMPT = update(attempts).where(
 _NOTE_STEPS = _THE_ATTEMPT.values(steps=bindparam("made"))
 _END = _THE_ATTEMPT.values(ended_at=bindparam("now"), outcome=bindparam("said"), reason=bindparam("why"))
 _NEXT = builds.c.attempt + 1
+LOST = "lost"
+"""The outcome of an attempt whose builder went silent."""
 
 
 class RecipePlace(msgspec.Struct, frozen=True):
@@ -161,6 +163,20 @@ def recipe_place(connection: Connection, build: int) -> RecipePlace:
         select(builds.c.source, builds.c.path, builds.c.revision).where(builds.c.id == build)
     ).one()
     return RecipePlace(row.source, row.path, row.revision)
+
+
+def left(found: Held, attempt: int) -> Held:
+    """`found` if that attempt was lost and nobody has begun the build anew; LeaseLost if not."""
+    waits = found.build.state is State.READY and found.build.attempt == attempt
+    if found.outcome != LOST or not waits:
+        raise LeaseLost()
+    return found
+
+
+def builder_of(connection: Connection, build: int, attempt: int) -> str:
+    """Who worked on an attempt."""
+    query = select(attempts.c.builder).where(attempts.c.build == build, attempts.c.number == attempt)
+    return str(connection.execute(query).scalar_one())
 
 
 def renew(connection: Connection, build: int, expires_at: datetime) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from quarters.protocol.builds import (
     LEASE_HEADER,
     ArtifactDigest,
+    Assignment,
     ClaimReply,
     ClaimRequest,
     Finish,
@@ -42,6 +43,11 @@ class Work:
     async def heartbeat(self, key: LeaseKey, heartbeat: Heartbeat) -> HeartbeatReply:
         """Renew the lease; the reply says whether to go on."""
         return await self._post(key, "heartbeat", heartbeat, HeartbeatReply)
+
+    async def resume(self, key: LeaseKey) -> Assignment:
+        """Take a build up again whose lease ran out while this builder was away, as its next attempt."""
+        answer = await self._transport.exchange("POST", _below(key, "resume"), headers=_lease(key))
+        return self._transport.decoded(answer, Assignment)
 
     async def append_log(self, key: LeaseKey, offset: int, data: bytes) -> Received:
         """Send what the log holds from `offset` on; the reply says how much of the log has arrived for good."""

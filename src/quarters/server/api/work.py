@@ -10,6 +10,7 @@ from quarters.model.errors import Forbidden, Invalid
 from quarters.model.token import Scope
 from quarters.protocol.builds import (
     ArtifactDigest,
+    Assignment,
     ClaimReply,
     ClaimRequest,
     Finish,
@@ -57,6 +58,12 @@ async def heartbeat(services: Given, key: Key, data: JSONBody[Heartbeat]) -> Hea
     return await services.leases.heartbeat(key, data)
 
 
+@post("/builds/{build:int}/resume", status_code=200, **needs(Scope.BUILDER, "resume", 404, 409))
+async def resume(services: Given, key: Key) -> Assignment:
+    """Take a build up again whose lease ran out, as its next attempt, if no other builder has it yet."""
+    return await services.leases.resume(key)
+
+
 @put(
     "/builds/{build:int}/artifacts/{file_name:str}",
     operation_class=RawBody,
@@ -96,6 +103,7 @@ def router() -> Router:
         claim,
         fetch_recipe,
         heartbeat,
+        resume,
         upload_artifact,
         artifact_received,
         finish,
