@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from quarters.formats.pacman import Pacman
-from quarters.model.build import Reason, State
+from quarters.model.build import Bump, Reason, State
 from quarters.model.errors import Conflict, Invalid, NotFound
 from quarters.model.rebuild import RebuildState
 from quarters.model.repository import Rebuilds
@@ -256,6 +256,40 @@ async def test_what_links_to_the_old_library_however_often_it_is_built_does_not_
     assert (await works.rebuild()).state is RebuildState.PUBLISHED
     assert (await works.listed())["lib"] == "2-1"
     assert await works.build() == []
+
+
+async def test_what_policy_gives_no_new_release_and_comes_out_the_same_is_left_out_in_the_end(
+    works: Works,
+) -> None:
+    await works.press.repositories.change("extra", RepositoryChange(bump=Bump.NONE))
+    works.made |= {"app": ("", "liblib.so.1"), "tool": ("", "liblib.so.1")}
+    await works.raised("lib", "liblib.so.2")
+    assert await works.build() == ["lib", "app", "tool"]
+    assert (await works.rebuild()).state is RebuildState.PUBLISHED
+    assert (await works.listed())["lib"] == "2-1"
+
+
+async def test_what_a_rebuild_has_built_and_not_published_yet_begins_no_second_one(works: Works) -> None:
+    first = await works.farm.rebuilds.request(RebuildRequest(packages=("app", "tool")), "anna")
+    await works.build(broken="tool")
+    app = (await works.rebuild()).builds[0]
+    again = await works.farm.rebuilds.request(RebuildRequest(packages=("app",)), "anna")
+    assert (again.builds, again.joined, again.built, again.rebuild) == ((), (), (app.build,), None)
+    assert [it.id for it in (await works.farm.rebuilds.list(None, 10, None)).items] == [first.rebuild]
+
+
+async def test_what_nobody_can_build_is_cancelled_to_publish_the_rest(works: Works) -> None:
+    await works.farm.rebuilds.request(RebuildRequest(packages=("app", "tool")), "anna")
+    number = (await works.rebuild()).id
+    await works.deliver(await works.farm.claimed())
+    await works.settle()
+    with pytest.raises(Conflict, match=r"still being built; cancel what is not worth the wait\. .* tool"):
+        await works.farm.rebuilds.publish(number)
+    (tool,) = (it.build for it in (await works.rebuild()).builds if it.pkgbase == "tool")
+    await works.farm.builds.cancel(tool, "anna")
+    await works.farm.rebuilds.publish(number)
+    await works.settle()
+    assert await works.listed() == {"lib": "1-1", "app": "1-1.1", "tool": "1-1"}
 
 
 async def test_where_policy_suggests_the_library_is_visible_at_once_and_an_event_tells_of_the_others(

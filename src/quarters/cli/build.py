@@ -89,6 +89,8 @@ def _tell(requested: Requested, *, follow: bool) -> None:
         output.say(f"Queued {_counted(requested.builds)}.")
     if requested.joined:
         output.say(f"Already queued: {_counted(requested.joined)}.")
+    if requested.built:
+        output.say(f"Built already, and published with the rest of a rebuild: {_counted(requested.built)}.")
     if requested.rebuild is not None:
         number = requested.rebuild
         output.say(f"It is published together, as rebuild {number}: `quarters rebuilds show {number}`.")

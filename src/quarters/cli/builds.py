@@ -255,7 +255,6 @@ def _tell(it: BuildView) -> None:
             ("Asked for by", f"{it.requester} (request {it.request_id})"),
             ("Because", it.grounds.detail or it.cause.replace("_", " ")),
             ("Wanted by", [f"{wish.requester} (request {wish.request})" for wish in it.wishes[1:]]),
-            ("Because", it.grounds.detail),
             ("Published with", f"rebuild {it.rebuild}" if it.rebuild is not None else None),
             ("Packager", it.packager),
             ("Needs", _needed(it)),

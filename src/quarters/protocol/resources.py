@@ -252,6 +252,8 @@ class Requested(msgspec.Struct, frozen=True, kw_only=True):
     request: int
     builds: tuple[int, ...]
     joined: tuple[int, ...] = ()
+    built: tuple[int, ...] = ()
+    """Builds that have done just this, and become visible with the rest of their rebuild."""
     current: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     rebuild: int | None = None

@@ -1,10 +1,12 @@
-"""What requests have in common: the repository and architectures that are meant, and what is refused."""
+"""What requests have in common: the repository and architectures that are meant, what is refused, what is told."""
 
 from collections.abc import Sequence
 
 from quarters.model.errors import Invalid, NotFound
 from quarters.model.repository import Repository
 from quarters.planning.problems import ProblemKind
+from quarters.protocol.resources import Requested
+from quarters.scheduler.enqueue import Enqueued
 from quarters.scheduler.proposals import Proposal
 from quarters.storage import repositories
 from quarters.storage.database import Database
@@ -39,3 +41,23 @@ def refuse_unknown(proposal: Proposal) -> None:
     unreadable = dict.fromkeys(one.message for one in found if one.kind is ProblemKind.UNREADABLE)
     if unreadable:
         raise Invalid(" ".join(unreadable))
+
+
+def answer(
+    request: int,
+    done: Sequence[Enqueued],
+    problems: tuple[str, ...],
+    *,
+    current: tuple[str, ...] = (),
+    rebuild: int | None = None,
+) -> Requested:
+    """What a person is told of a request after it was carried out for each architecture."""
+    return Requested(
+        request=request,
+        builds=tuple(build for one in done for build in one.created.values()),
+        joined=tuple(build for one in done for build in one.joined.values()),
+        built=tuple(build for one in done for build in one.held.values()),
+        current=current,
+        problems=problems,
+        rebuild=rebuild,
+    )

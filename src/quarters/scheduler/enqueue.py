@@ -62,6 +62,11 @@ class Enqueued(msgspec.Struct, frozen=True, kw_only=True):
     joined: dict[str, int]
     held: dict[str, int]
 
+    @property
+    def queued(self) -> bool:
+        """Whether there is anything to wait for."""
+        return bool(self.created or self.joined)
+
 
 def enqueue(
     connection: Connection, plan: Plan, recipes: dict[str, SourcedRecipe], order: Order, now: datetime

@@ -13,6 +13,7 @@ from quarters.planning.together import why_not_visible
 from quarters.protocol.rebuilds import RebuildRequest
 from quarters.protocol.resources import Requested
 from quarters.scheduler import catalogs
+from quarters.scheduler.answers import answer
 from quarters.scheduler.catalogs import View
 from quarters.scheduler.enqueue import Order, enqueue
 from quarters.scheduler.proposals import Proposal, sentences
@@ -31,24 +32,22 @@ def queue(
     repository = proposal.repository
     number = requests.add(connection, repository, request.arch or "", requester, request.packages, now)
     planned = [build for part in proposal.parts for build in part.plan.builds]
+    detail = "; ".join(dict.fromkeys(f"{it.pkgbase}: {it.detail}" for it in planned[:_TOLD]))
+    more = f"; and {len(planned) - _TOLD} more" if len(planned) > _TOLD else ""
     rebuild = None
     if request.together and planned:
-        detail = "; ".join(dict.fromkeys(f"{it.pkgbase}: {it.detail}" for it in planned[:_TOLD]))
-        more = f"; and {len(planned) - _TOLD} more" if len(planned) > _TOLD else ""
         rebuild = rebuilds.add(connection, repository, requester, f"{detail}{more}.", now)
-        data: events.Data = {"rebuild": rebuild, "detail": detail}
-        events.record(connection, now, "rebuild.begun", repository, data)
     order = Order(request=number, requester=requester, priority=request.priority, rebuild=rebuild)
     done = [enqueue(connection, plan, recipes, order, now) for plan, recipes in proposal.parts]
     problems = sentences(connection, proposal)
     requests.set_problems(connection, number, problems, now)
-    return Requested(
-        request=number,
-        builds=tuple(build for one in done for build in one.created.values()),
-        joined=tuple(build for one in done for build in one.joined.values()),
-        problems=problems,
-        rebuild=rebuild,
-    )
+    if rebuild is not None and not any(one.queued for one in done):
+        rebuilds.forget(connection, rebuild)  # an earlier one has built all of it
+        rebuild = None
+    if rebuild is not None:
+        data: events.Data = {"rebuild": rebuild, "detail": detail}
+        events.record(connection, now, "rebuild.begun", repository, data)
+    return answer(number, done, problems, rebuild=rebuild)
 
 
 def grow(
@@ -59,14 +58,15 @@ def grow(
     members = rebuilds.members(connection, rebuild.id)
     if current.state is not RebuildState.OPEN or any(it.state not in SATISFIED for it in members):
         return False
-    if any(part.plan.builds for part in proposal.parts):
-        number = requests.add(connection, proposal.repository, "", current.requester, (), now)
-        order = Order(request=number, requester=current.requester, rebuild=rebuild.id)
-        for plan, recipes in proposal.parts:
-            enqueue(connection, plan, recipes, order, now)
-        requests.set_problems(connection, number, sentences(connection, proposal), now)
+    number = requests.add(connection, proposal.repository, "", current.requester, (), now)
+    order = Order(request=number, requester=current.requester, rebuild=rebuild.id)
+    done = [enqueue(connection, plan, recipes, order, now) for plan, recipes in proposal.parts]
+    problems = sentences(connection, proposal)
+    if any(one.queued for one in done):
+        requests.set_problems(connection, number, problems, now)
         return True
-    if problems := sentences(connection, proposal):
+    requests.forget(connection, number)
+    if problems:
         message = " ".join(problems)
         if message != current.message:
             rebuilds.change(connection, rebuild.id, RebuildState.OPEN, message=message)
@@ -98,7 +98,8 @@ def publish(connection: Connection, number: int) -> None:
     # What is blocked waits for something that broke, and would be published by itself afterwards.
     moving = [it for it in members if it.state in OPEN and it.state not in _STUCK]
     if moving:
-        raise Conflict(f"Rebuild {number} is still being built: {why_not_visible(rebuild, moving)}")
+        why = why_not_visible(rebuild, moving)
+        raise Conflict(f"Rebuild {number} is still being built; cancel what is not worth the wait. {why}")
     if not any(it.state in SATISFIED for it in members):
         raise Conflict(f"Nothing of rebuild {number} has been built.")
     rebuilds.leave(connection, [it.id for it in members if it.state not in SATISFIED])

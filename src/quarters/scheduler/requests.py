@@ -15,7 +15,7 @@ from quarters.planning.catalog import Catalog
 from quarters.planning.outdated import Wanted, outdated
 from quarters.planning.plan import Plan
 from quarters.protocol.resources import BuildRequest, PlanRequest, Requested
-from quarters.scheduler.answers import arches_of, chosen, refuse_unknown
+from quarters.scheduler.answers import answer, arches_of, chosen, refuse_unknown
 from quarters.scheduler.enqueue import Order, enqueue
 from quarters.scheduler.proposals import Proposal, carry_out, propose, sentences
 from quarters.scheduler.settings import SchedulerSettings
@@ -199,13 +199,7 @@ def _queue(
     problems = sentences(connection, proposal)
     requests.set_problems(connection, number, problems, now)
     current = [one.pkgbase for plan, _ in proposal.parts for one in plan.current]
-    return Requested(
-        request=number,
-        builds=tuple(build for one in done for build in one.created.values()),
-        joined=tuple(build for one in done for build in one.joined.values()),
-        current=tuple(dict.fromkeys(current)),
-        problems=problems,
-    )
+    return answer(number, done, problems, current=tuple(dict.fromkeys(current)))
 
 
 def _queue_outdated(

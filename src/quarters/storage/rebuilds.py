@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
 
-from quarters.model.build import OPEN, Build, Cause, State
+from quarters.model.build import OPEN, SATISFIED, Build, Cause, State
 from quarters.model.errors import Conflict, NotFound
 from quarters.model.rebuild import PENDING, Rebuild, RebuildState
 from quarters.storage import needs
@@ -28,6 +28,11 @@ def add(connection: Connection, repository: str, requester: str, detail: str, no
         "state": RebuildState.OPEN,
     }
     return int(connection.execute(insert(rebuilds).values(values).returning(rebuilds.c.id)).scalar_one())
+
+
+def forget(connection: Connection, number: int) -> None:
+    """A rebuild that no build belongs to."""
+    connection.execute(delete(rebuilds).where(rebuilds.c.id == number))
 
 
 def get(connection: Connection, number: int) -> Rebuild:
@@ -92,7 +97,9 @@ def members(connection: Connection, number: int) -> list[Build]:
 
 def tries(connection: Connection, number: int) -> dict[tuple[str, str], int]:
     """How often a rebuild built each pkgbase for the sake of each library, by pkgbase and soname."""
-    query = select(builds.c.pkgbase, builds.c.grounds).where(builds.c.rebuild == number)
+    query = select(builds.c.pkgbase, builds.c.grounds).where(
+        builds.c.rebuild == number, is_in(builds, SATISFIED)
+    )
     found: dict[tuple[str, str], int] = {}
     for row in connection.execute(query):
         if library := row.grounds.get("library"):
