@@ -70,7 +70,9 @@ async def test_a_recipe_may_be_worked_out_by_bash_and_read_its_own_files() -> No
 
 
 async def test_what_a_recipe_prints_does_not_count_as_metadata() -> None:
-    assert (await evaluate("echo hello\necho 'pkgbase: x'\n" + GOOD)).startswith("pkgbase = thing\n")
+    text = await evaluate("echo hello\necho 'pkgbase: x'\ntrap 'echo done cleaning' EXIT\n" + GOOD)
+    assert text.startswith("pkgbase = thing\n")
+    assert text.endswith("\npkgname = thing\n")
 
 
 async def test_a_syntax_error_names_its_line() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -37,6 +38,7 @@ cd /recipe && exec makepkg --printsrcinfo
 """
 _ROOM = 64 << 20
 """Bytes that the recipe's files may take, and as many again in /tmp."""
+_METADATA = re.compile(r"\s*\w+ = ")
 _MAX_OUTPUT = 1 << 20
 _MAX_ERRORS = 64 << 10
 
@@ -69,9 +71,11 @@ class Evaluator:
         if ended.exit_code != 0:
             raise RecipeInvalid(complaint(ended.err.decode(errors="replace"), ended.exit_code))
         text = ended.out.removeprefix(_BEGUN).decode(errors="replace")
-        # What the recipe itself printed comes before.
-        start = text.rfind("\npkgbase = ")
-        return text[start + 1 :]
+        # What the recipe itself printed comes before, or as its shell ends after.
+        lines = text[text.rfind("\npkgbase = ") + 1 :].splitlines(keepends=True)
+        while lines and not _METADATA.match(lines[-1]):
+            lines.pop()
+        return "".join(lines)
 
     async def _run(self, archive: bytes) -> "_Ended":
         # Root drops to nobody before anything else: inside of the sandbox, nothing is owned by a real root.
