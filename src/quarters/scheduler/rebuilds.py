@@ -24,8 +24,9 @@ from quarters.scheduler.catalogs import View
 from quarters.scheduler.proposals import Proposal, carry_out, propose
 from quarters.scheduler.settings import SchedulerSettings
 from quarters.scheduler.upstreams import Upstreams
-from quarters.storage import events, libraries, rebuilds, repositories
+from quarters.storage import events, libraries, rebuilds, repositories, requests
 from quarters.storage.database import Database
+from quarters.storage.requests import Basis
 from quarters.storage.wakeups import Topic, Wakeups
 
 _REQUESTER = "rebuilds"
@@ -50,6 +51,8 @@ class Rebuilds:
         self._formats = formats
         self._settings = settings
         self._now = now
+        # Only spares planning a whole repository whenever any build ends.
+        self._acted: dict[tuple[str, str], tuple[Repository, Basis]] = {}
 
     async def plan(self, request: RebuildRequest) -> tuple[Plan, ...]:
         """What would be built again, for each architecture; nothing is queued."""
@@ -156,19 +159,27 @@ class Rebuilds:
         """Tell of what was lost or, where the policy says so, build again what links to it."""
         repository = await self._database.read(repositories.get, name)
         if repository.rebuilds is Policy.AUTO:
-
-            def make(connection: Connection) -> Proposal:
-                tried = rebuilding.by_history(rebuilds.tried(connection, name, arch))
-                return propose(connection, name, [arch], rebuilding.left_over(tried), self._formats)
-
-            request = RebuildRequest(suggested=True, repository=name, arch=arch)
-            if any(part.plan.builds for part in (await self._database.read(make)).parts):
-                await self._upstreams.ensure(repository)
-                deed = partial(regrouping.queue, request=request, requester=_REQUESTER, now=self._now())
-                await carry_out(self._database, make, deed)
-                self._wakeups.notify(*_CHANGED)
+            known = repository, await self._database.read(requests.basis, name)
+            if self._acted.get((name, arch)) != known:
+                await self._rebuild(repository, arch)
+                self._acted[name, arch] = known
         elif repository.rebuilds is Policy.SUGGEST:
             await self._suggest(name, arch)
+
+    async def _rebuild(self, repository: Repository, arch: str) -> None:
+        """Build again what links to something that was lost, unless that was tried before."""
+        name = repository.name
+
+        def make(connection: Connection) -> Proposal:
+            tried = rebuilding.by_history(rebuilds.tried(connection, name, arch))
+            return propose(connection, name, [arch], rebuilding.left_over(tried), self._formats)
+
+        if any(part.plan.builds for part in (await self._database.read(make)).parts):
+            await self._upstreams.ensure(repository)
+            request = RebuildRequest(suggested=True, repository=name, arch=arch)
+            deed = partial(regrouping.queue, request=request, requester=_REQUESTER, now=self._now())
+            await carry_out(self._database, make, deed)
+            self._wakeups.notify(*_CHANGED)
 
     async def _suggest(self, name: str, arch: str) -> None:
         if (name, arch) not in await self._database.read(libraries.unnoticed):
