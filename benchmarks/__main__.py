@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import build, idle, imports, plan, publish, queue, serving, simulate
+from benchmarks import build, idle, imports, plan, publish, queue, serving, simulate, sync
 from benchmarks.running import Skipped
 from benchmarks.table import Row, show
 
@@ -17,6 +17,7 @@ _ALL: Mapping[str, Callable[[], list[Row]]] = {
     "queue": queue.rows,
     "serving": serving.rows,
     "simulate": simulate.rows,
+    "sync": sync.rows,
 }
 
 
