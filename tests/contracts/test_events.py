@@ -88,5 +88,11 @@ async def test_a_follower_who_was_away_for_too_long_can_tell(database: Database)
         await database.write(events.record, NOW, "test.one", str(number), {})
     await database.write(expiry.forget_events, 2)
     assert await database.read(events.missed, 1)
-    assert not await database.read(events.missed, 3)
+    assert not await database.read(events.missed, 2)
+    assert not await database.read(events.missed, 4)
     assert not await database.read(events.missed, 0)
+
+
+async def test_a_follower_from_before_a_backup_was_restored_can_tell(database: Database) -> None:
+    await database.write(events.record, NOW, "test.one", "0", {})
+    assert await database.read(events.missed, 7)

@@ -4,19 +4,19 @@ import asyncio
 import re
 import shutil
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from quarters.model.build import Outcome, Reason
 from quarters.model.token import Scope
 from quarters.protocol.builds import Assignment, ClaimRequest, Finish, LeaseKey
 from quarters.scheduler.settings import SchedulerSettings
 from quarters.server.settings import ServerSettings
-from quarters.storage.schema import builds
+from quarters.storage.schema import builders, builds
 from tests.serving import Running, running
 
 _PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -80,6 +80,14 @@ async def test_what_happens_is_counted_and_timed(server: Running) -> None:
     assert values(await scraped(server))['quarters_builders{state="silent"}'] == 1
 
 
+async def test_a_quarantine_that_is_over_counts_no_more(server: Running) -> None:
+    await server.ready_builds("one")
+    await claimed(server)
+    for ends, counted in ((timedelta(minutes=1), 1), (timedelta(minutes=-1), 0)):
+        await server.services.database.write(_quarantine, server.clock.at + ends)
+        assert values(await scraped(server))["quarters_builders_quarantined"] == counted
+
+
 async def test_repositories_tell_of_their_indexes(server: Running) -> None:
     found = values(await scraped(server))
     assert found['quarters_index_packages{repository="own"}'] == 0
@@ -133,6 +141,10 @@ async def test_a_scrape_is_quick_however_much_there_is(tmp_path: Path, database_
         key = 'quarters_queue_builds{arch="x86_64",class="0",state="ready"}'
         assert values(text.decode())[key] == _QUEUED + 1
         assert min(took) < 0.02
+
+
+def _quarantine(connection: Connection, until: datetime) -> None:
+    connection.execute(update(builders).values(quarantined_until=until))
 
 
 def _fill(connection: Connection) -> None:

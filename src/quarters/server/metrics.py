@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from quarters.model.build import TERMINAL, State
 from quarters.model.event import Happening
+from quarters.planning.quarantine import is_quarantined
 from quarters.publishing.shelf import Shelf
 from quarters.storage import events, figures
 from quarters.storage.database import Database
@@ -74,8 +75,8 @@ class Metrics:
         now = await self._database.read(figures.read)
         sizes = await asyncio.to_thread(self._sizes, now)
         # In one go, so that no other request's figures come between.
-        self._standing.families = [*_queue(now, self._now()), *_farm(now, self._now() - self._alive)]
-        self._standing.families += _indexes(now, sizes)
+        at = self._now()
+        self._standing.families = [*_queue(now, at), *_farm(now, at, at - self._alive), *_indexes(now, sizes)]
         return generate_latest(self._registry)
 
     def _sizes(self, now: Figures) -> dict[tuple[str, str], int]:
@@ -173,8 +174,8 @@ def _queue(now: Figures, at: datetime) -> list[GaugeMetricFamily]:
     return [length, age]
 
 
-def _farm(now: Figures, since: datetime) -> list[GaugeMetricFamily]:
-    """Builders by what a person made them, but for those that say nothing: `silent`."""
+def _farm(now: Figures, at: datetime, since: datetime) -> list[GaugeMetricFamily]:
+    """Builders by what a person made them, but for those that said nothing `since` then: `silent`."""
     tally = Tally(it.state.value if it.last_seen >= since else "silent" for it in now.builders)
     family = GaugeMetricFamily(
         "quarters_builders",
@@ -186,7 +187,7 @@ def _farm(now: Figures, since: datetime) -> list[GaugeMetricFamily]:
     quarantined = GaugeMetricFamily(
         "quarters_builders_quarantined", "Builders that are given nothing for now."
     )
-    quarantined.add_metric((), sum(it.quarantined_until is not None for it in now.builders))
+    quarantined.add_metric((), sum(is_quarantined(it, at) for it in now.builders))
     return [family, quarantined]
 
 

@@ -39,9 +39,9 @@ def newest(connection: Connection) -> int:
 
 
 def missed(connection: Connection, last: int) -> bool:
-    """Whether events after the id `last` were removed because of their age."""
-    oldest = connection.execute(select(func.min(events.c.id))).scalar()
-    return oldest is not None and 0 < last < oldest
+    """Whether events after the id `last` were removed because of their age, or it never was, as after a restore."""
+    oldest, newest = connection.execute(select(func.min(events.c.id), func.max(events.c.id))).one()
+    return oldest is not None and last > 0 and not oldest - 1 <= last <= newest
 
 
 def _happening(row: RowMapping) -> Happening:

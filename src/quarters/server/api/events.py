@@ -36,7 +36,8 @@ Last = Annotated[
 async def follow_events(services: Given, streams: Followed, last: Last = None) -> Stream:
     """Follow what happens: each event is named by its kind, with a Happening as JSON in its data.
 
-    Where events after Last-Event-ID were removed because of their age, the first event says `events.forgotten`.
+    Where events after Last-Event-ID were removed because of their age, or no event has that id since an older backup was
+    restored, the first event says `events.forgotten`.
     """
     if last is not None and not (last.isascii() and last.isdigit()):
         raise Invalid("Last-Event-ID is not the id of an event.")
@@ -47,6 +48,7 @@ async def follow_events(services: Given, streams: Followed, last: Last = None) -
 async def _happenings(services: Services, streams: Streams, after: int) -> AsyncIterator[bytes]:
     yield KEEP_ALIVE
     if await services.database.read(events.missed, after):
+        after = min(after, await services.database.read(events.newest))
         yield encode(StreamEvent(_FORGOTTEN, msgspec.json.encode(_gap(after)).decode(), str(after)))
     while not streams.closed:
         mark = streams.mark(Topic.EVENTS)
