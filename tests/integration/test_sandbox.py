@@ -86,7 +86,8 @@ async def test_a_finished_build_reports_its_steps_its_version_and_its_packager(t
     )
     finish, server = await built(tmp_path / "data", recipe, bump=2)
     assert finish.version == "1.0-1.2"
-    assert list(step_codes(finish)) == [step for step in Step if step is not Step.DEPENDENCIES]
+    left_out = (Step.HOOKS, Step.DEPENDENCIES)
+    assert list(step_codes(finish)) == [step for step in Step if step not in left_out]
     assert set(step_codes(finish).values()) == {0}
     for record in finish.steps:
         assert server.log(1)[record.log_offset :].startswith(f"[quarters] step {record.step} started ")

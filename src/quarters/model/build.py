@@ -94,6 +94,7 @@ class Step(StrEnum):
 
     ROOT = "root"
     RECIPE = "recipe"
+    HOOKS = "hooks"
     DEPENDENCIES = "dependencies"
     SOURCES = "sources"
     PREPARE = "prepare"

@@ -1,8 +1,12 @@
 """What a recipe says about one pkgbase, and where it came from; the same for every format."""
 
+import re
 from enum import StrEnum
 
 import msgspec
+
+# PKGBUILD(5), "USING VCS SOURCES": `git+https://…`, also `lp:`; a name may stand before (`name::url`).
+_REMOTE = re.compile(r"(?:[^:]*::)?(?:(?:bzr|fossil|git|hg|svn)\+|lp:|[a-z][a-z0-9+.-]*://)")
 
 
 class Dependency(msgspec.Struct, frozen=True):
@@ -61,6 +65,10 @@ class Output(msgspec.Struct, frozen=True):
     offers: tuple[Offer, ...] = ()
 
 
+SKIP_CODE = 123
+"""As hooks in Chaotic-AUR's trees say it (CI_CODE_SKIP)."""
+
+
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """How a recipe's folder wants it to be built, beside the recipe itself; 0 leaves it to what is measured or set."""
 
@@ -84,8 +92,16 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """Rebuild number that the version gets at least."""
     cache_sources: bool = False
     """Whether downloaded sources are kept from one build to the next."""
-    keep_replaces: bool = False
-    """Whether its packages keep `replaces` and `groups` where the repository takes them out of others."""
+    keep_replaces: bool = True
+    """Whether its packages keep the recipe's `replaces` and `groups`."""
+    checks: bool | None = None
+    """Whether its check() runs; None leaves that to the repository."""
+    ccache: bool = False
+    """Whether compilers find what they made for its last build."""
+    debug: bool = False
+    """Whether packages with its debugging symbols are made."""
+    skip_code: int = SKIP_CODE
+    """The exit code by which its `prepare` hook says that nothing is to be built."""
     upstream: str = ""
     """Where its recipe comes from: `aur`, `gitlab:ID`, a git URL, or `custom` for nowhere else."""
     follow_vcs: bool = False
@@ -120,11 +136,32 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     configuration: Configuration = Configuration()
 
     def needs_for(self, arch: str, *, checks: bool) -> tuple[Need, ...]:
-        """The needs that hold when building for `arch`; checkdepends only when checks run."""
+        """The needs that hold when building for `arch`; checkdepends only when checks run, as they do by default."""
+        checks = self.checked(checks)
         return tuple(
             need
             for need in self.needs
             if need.arch in ("", arch) and (checks or need.kind is not NeedKind.CHECKDEPENDS)
+        )
+
+    @property
+    def has_remote_sources(self) -> bool:
+        """Whether any source entry has to be fetched; the others lie beside the recipe."""
+        return any(_REMOTE.match(source) for source in self.sources)
+
+    def checked(self, by_default: bool) -> bool:
+        """Whether its check() runs in a repository that does so `by_default`."""
+        return by_default if self.configuration.checks is None else self.configuration.checks
+
+    def installed_first(self, arch: str, *, checks: bool) -> tuple[str, ...]:
+        """What has to be there before it is built: what its base needs; what single packages need is for users."""
+        own = {output.name for output in self.outputs}
+        return tuple(
+            dict.fromkeys(
+                str(need.dependency)
+                for need in self.needs_for(arch, checks=checks)
+                if not need.output and not (need.kind is NeedKind.DEPENDS and need.dependency.name in own)
+            )
         )
 
     def made_for(self, arch: str) -> tuple[str, ...]:

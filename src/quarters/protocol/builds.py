@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from quarters.model.build import Bump, Outcome, Reason, StepRecord
+from quarters.model.recipe import SKIP_CODE
 from quarters.model.repository import Network
 
 Name = Annotated[str, Meta(max_length=63)]
@@ -92,6 +93,17 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     checks: bool = True
     network: Network = Network.SOURCES
     timeout: int = 3600
+    source: str = ""
+    """The source that the recipe comes from."""
+    published: str = ""
+    """The version of all its packages in the repository: where pkgver() yields it again, nothing is to be built."""
+    keep_replaces: bool = True
+    """Whether its packages keep the recipe's `replaces` and `groups`."""
+    cache_sources: bool = False
+    ccache: bool = False
+    debug: bool = False
+    skip_code: int = SKIP_CODE
+    """The exit code by which its `prepare` hook says that nothing is to be built."""
 
 
 class ClaimReply(msgspec.Struct, frozen=True):
@@ -136,7 +148,10 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True):
-    """How the attempt ended; for `built`, all `artifacts` are already uploaded and `version` is what they bear."""
+    """How the attempt ended; for `built`, all `artifacts` are already uploaded and `version` is what they bear.
+
+    For `skipped`, `version` is what would have been built, "" where that is not known.
+    """
 
     outcome: Outcome
     steps: Steps

@@ -1,7 +1,6 @@
 """Gives ready builds to a builder, and tells it everything that it needs to know about them."""
 
 import hashlib
-import re
 import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -11,15 +10,13 @@ from sqlalchemy import Connection
 
 from quarters.model.build import Build
 from quarters.model.builder import Builder, Lease
-from quarters.model.recipe import NeedKind, Recipe
+from quarters.model.recipe import Recipe
 from quarters.model.repository import Repository
 from quarters.planning.order import ASSUMED_DURATION
 from quarters.protocol.builds import Assignment, LeaseKey, PackageRepository
+from quarters.scheduler import published
 from quarters.scheduler.selection import Rules, is_worth_it, select
 from quarters.storage import builders, leases, queues, rebuilds, shares
-
-# PKGBUILD(5), "USING VCS SOURCES": `git+https://…`, also `lp:`; a name may stand before (`name::url`).
-_REMOTE = re.compile(r"(?:[^:]*::)?(?:(?:bzr|fossil|git|hg|svn)\+|lp:|[a-z][a-z0-9+.-]*://)")
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +30,8 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     """The number of the snapshot that the repository serves, 0 before the first."""
     staging: tuple[str, ...] = ()
     """Repositories of what the build's rebuild has built so far."""
+    published: str = ""
+    """The version that its packages bear there already, where only building tells the recipe's."""
 
 
 def next_look(
@@ -95,6 +94,7 @@ def _claimed(connection: Connection, builds: Sequence[Build], leased: Sequence[L
             repository=details[build.id].repository,
             snapshot=details[build.id].snapshot,
             staging=rebuilds.staging(connection, build.rebuild),
+            published=published.version(connection, build, details[build.id].recipe),
         )
         for build, lease in zip(builds, leased, strict=True)
     ]
@@ -111,6 +111,7 @@ def _seconds(given: Collection[Build]) -> dict[str, float]:
 def assignment(claimed: Claimed, heartbeat: float, key: str) -> Assignment:
     """What the builder is told; `key` is the public key of the build's repository."""
     build, recipe, repository = claimed.build, claimed.recipe, claimed.repository
+    wanted, checks = recipe.configuration, recipe.checked(repository.checks)
     return Assignment(
         build=build.id,
         attempt=claimed.lease.attempt,
@@ -122,34 +123,23 @@ def assignment(claimed: Claimed, heartbeat: float, key: str) -> Assignment:
         version=recipe.version,
         outputs=recipe.made_for(build.arch),
         dynamic_version=recipe.dynamic_version,
-        dependencies=dependencies(recipe, build.arch, checks=repository.checks),
-        remote_sources=any(is_remote(source) for source in recipe.sources),
+        dependencies=recipe.installed_first(build.arch, checks=checks),
+        remote_sources=recipe.has_remote_sources,
         repositories=_repositories(claimed, key),
         packager=build.packager,
         bump=build.bump,
         bumping=build.bumping,
-        checks=repository.checks,
+        checks=checks,
         network=repository.network,
-        timeout=recipe.configuration.timeout
-        or repository.timeout * max(1, recipe.configuration.timeout_factor),
+        timeout=wanted.timeout or repository.timeout * max(1, wanted.timeout_factor),
+        source=build.source,
+        published=claimed.published,
+        keep_replaces=wanted.keep_replaces,
+        cache_sources=wanted.cache_sources,
+        ccache=wanted.ccache,
+        debug=wanted.debug,
+        skip_code=wanted.skip_code,
     )
-
-
-def dependencies(recipe: Recipe, arch: str, *, checks: bool) -> tuple[str, ...]:
-    """What has to be installed before `recipe` is built: what its base needs; what single packages need is for users."""
-    own = {output.name for output in recipe.outputs}
-    return tuple(
-        dict.fromkeys(
-            str(need.dependency)
-            for need in recipe.needs_for(arch, checks=checks)
-            if not need.output and not (need.kind is NeedKind.DEPENDS and need.dependency.name in own)
-        )
-    )
-
-
-def is_remote(source: str) -> bool:
-    """Whether a source entry has to be fetched; the others lie beside the recipe."""
-    return _REMOTE.match(source) is not None
 
 
 def _repositories(claimed: Claimed, key: str) -> tuple[PackageRepository, ...]:

@@ -13,7 +13,7 @@ from quarters.model.text import plain
 from quarters.planning.lacks import Lack
 from quarters.planning.retries import DEFAULTS, Retries
 from quarters.protocol.builds import Finish, LeaseKey
-from quarters.scheduler import experience
+from quarters.scheduler import experience, published
 from quarters.storage import builds, lacks, leases, packages, uploads
 from quarters.storage.events import record
 from quarters.storage.transitions import transition
@@ -49,7 +49,7 @@ def finish(
     leases.end_attempt(connection, build, said.outcome, now, said.reason)
     experience.take_in(connection, build, said, now)
     match said.outcome:
-        case Outcome.BUILT if same := _published_already(connection, build, said.version):
+        case Outcome.BUILT | Outcome.SKIPPED if same := _published(connection, build, said.version):
             # A recipe that works its version out can change without making anything new (VCS packages do).
             packages.confirm(connection, same, build.fingerprint)
             builds.skip(connection, build.id, now, f"{build.pkgbase} {said.version} is already published.")
@@ -123,15 +123,10 @@ def _take_back(connection: Connection, held: leases.Held, message: str, now: dat
     )  # fmt: skip
 
 
-def _published_already(connection: Connection, build: Build, version: str) -> set[str]:
-    """The digests of the published packages, where all that a recipe with a dynamic version makes bear this version."""
+def _published(connection: Connection, build: Build, version: str) -> set[str]:
+    """The digests of what bears `version` already."""
     recipe = leases.details_of(connection, [build.id])[build.id].recipe
-    if not recipe.dynamic_version:
-        return set()
-    names = set(recipe.made_for(build.arch))
-    listed = [it for it in packages.standing(connection, build.repository, names) if it.arch == build.arch]
-    same = {it.file.name: it.file.sha256 for it in listed if it.file.version == version}
-    return set(same.values()) if same.keys() == names else set()
+    return published.digests(connection, build, recipe, version)
 
 
 def _require_whole(connection: Connection, key: LeaseKey, said: Finish) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from quarters.model.errors import RecipeInvalid
-from quarters.model.recipe import Configuration
+from quarters.model.recipe import SKIP_CODE, Configuration
 from quarters.model.size import Size
 from quarters.planning.order import PRIORITIES
 from quarters.sources import values
@@ -28,7 +28,11 @@ class _Written(msgspec.Struct, kw_only=True, rename={"build_class": "class"}):
     timeout: int = 0
     bump: str = ""
     cache_sources: bool = False
-    keep_replaces: bool = False
+    keep_replaces: bool = True
+    checks: bool | None = None
+    ccache: bool = False
+    debug: bool = False
+    skip_code: int = SKIP_CODE
     upstream: str = ""
     follow_vcs: bool = False
     nvchecker: bool = False
@@ -44,6 +48,10 @@ _AS_THEY_ARE = frozenset(
         "timeout",
         "cache_sources",
         "keep_replaces",
+        "checks",
+        "ccache",
+        "debug",
+        "skip_code",
         "upstream",
         "follow_vcs",
         "nvchecker",
@@ -97,6 +105,8 @@ def _converted(table: dict[str, Any]) -> _Written:
         raise RecipeInvalid(f"{NAME}: class is a number, or a builder's name of at most 63 letters.")
     if written.priority not in PRIORITIES:
         raise RecipeInvalid(f"{NAME}: priority is from {PRIORITIES[0]} to {PRIORITIES[-1]}.")
+    if not 0 < written.skip_code < 256:
+        raise RecipeInvalid(f"{NAME}: skip_code is an exit code from 1 to 255.")
     if not 0 <= written.timeout <= _LONGEST:
         raise RecipeInvalid(f"{NAME}: timeout is a number of seconds up to {_LONGEST}.")
     return written

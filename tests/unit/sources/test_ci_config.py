@@ -78,7 +78,9 @@ def test_the_native_form_has_the_last_word_key_by_key() -> None:
     )
     recipe = pacman_recipe.committed(folder, Pacman())
     assert recipe is not None
-    assert recipe.configuration == Configuration(builder="anvil", memory=1 << 30, bump_from="1-1", bump=4)
+    assert recipe.configuration == Configuration(
+        builder="anvil", memory=1 << 30, bump_from="1-1", bump=4, keep_replaces=False
+    )
 
 
 def test_editing_keeps_comments_order_and_unknown_keys() -> None:

@@ -30,7 +30,7 @@ def test_a_class_that_is_a_name_is_that_of_the_only_builder() -> None:
         (b"memroy = 1", "quarters.toml: memroy is not a setting of a recipe; did you mean memory\\?"),
         (
             b"x = 1",
-            "quarters.toml: x is not a setting of a recipe; known are bump, cache_sources, class, .*",
+            "quarters.toml: x is not a setting of a recipe; known are bump, cache_sources, ccache, checks, class, .*",
         ),
         (b"memory = 'much'", "quarters.toml: memory: 'much' is not an amount such as 8 GiB."),
         (b"disk = -1", "quarters.toml: disk: -1 is not an amount such as 8 GiB."),

@@ -1,9 +1,9 @@
-"""What an assignment makes of a recipe."""
+"""What a recipe says about building it."""
 
 import pytest
+from msgspec.structs import replace
 
-from quarters.model.recipe import Dependency, Need, NeedKind, Output, Recipe
-from quarters.scheduler.claims import dependencies, is_remote
+from quarters.model.recipe import Configuration, Dependency, Need, NeedKind, Output, Recipe
 
 RECIPE = Recipe(
     pkgbase="hello",
@@ -22,11 +22,11 @@ RECIPE = Recipe(
 
 
 def test_what_the_base_needs_is_installed_once_and_as_the_recipe_writes_it() -> None:
-    assert dependencies(RECIPE, "x86_64", checks=True) == ("glibc>=2.38", "nasm", "bats")
+    assert RECIPE.installed_first("x86_64", checks=True) == ("glibc>=2.38", "nasm", "bats")
 
 
 def test_checkdepends_are_installed_only_where_checks_run() -> None:
-    assert dependencies(RECIPE, "riscv64", checks=False) == ("glibc>=2.38",)
+    assert RECIPE.installed_first("riscv64", checks=False) == ("glibc>=2.38",)
 
 
 def test_only_packages_of_this_architecture_are_promised() -> None:
@@ -39,9 +39,17 @@ def test_only_packages_of_this_architecture_are_promised() -> None:
      "lp:project", "hg+https://example.org/a", "name::svn+https://example.org/a#revision=1"],
 )  # fmt: skip
 def test_a_source_with_a_scheme_has_to_be_fetched(source: str) -> None:
-    assert is_remote(source)
+    assert replace(RECIPE, sources=("fix.patch", source)).has_remote_sources
 
 
 @pytest.mark.parametrize("source", ["fix.patch", "a:b.txt", "git-config", "lp.conf", "sub/https"])
 def test_a_file_beside_the_recipe_has_not(source: str) -> None:
-    assert not is_remote(source)
+    assert not replace(RECIPE, sources=(source,)).has_remote_sources
+
+
+def test_a_recipe_may_say_whether_its_checks_run_whatever_the_repository_says() -> None:
+    never = replace(RECIPE, configuration=Configuration(checks=False))
+    always = replace(RECIPE, configuration=Configuration(checks=True))
+    assert (never.checked(True), always.checked(False), RECIPE.checked(True)) == (False, True, True)
+    assert never.installed_first("riscv64", checks=True) == ("glibc>=2.38",)
+    assert "bats" in always.installed_first("riscv64", checks=False)
