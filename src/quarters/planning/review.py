@@ -20,6 +20,7 @@ _SUM = r"(?:[0-9a-fA-F]+|SKIP|'(?:[0-9a-fA-F]+|SKIP)'|\"(?:[0-9a-fA-F]+|SKIP)\")
 # Never goes back over what it has matched: the text is a stranger's.
 _ITEMS = rf"[ \t]*+(?:{_SUM}(?:[ \t]++{_SUM})*+)?+[ \t]*+(\))?+[ \t]*+"
 _OPENING = re.compile(rf"{_SUMS}=\({_ITEMS}")
+_OPENED = re.compile(rf"{_SUMS}=\([^)]*")
 _INSIDE = re.compile(_ITEMS)
 _LONGEST = 4096
 """Characters of a line that an allow-list may speak of; expressions of people are not asked about more."""
@@ -94,7 +95,8 @@ def _sums(lines: list[str]) -> list[bool]:
     for line in lines:
         match = (_INSIDE if inside else _OPENING).fullmatch(line)
         found.append(match is not None)
-        inside = match[1] is None if match is not None else inside and ")" not in line
+        goes_on = _OPENED.fullmatch(line) is not None or (inside and ")" not in line)
+        inside = goes_on if match is None else match[1] is None
     return found
 
 

@@ -32,13 +32,13 @@ _SHELL = r"(?:ba|z|da|k|fi)?sh\b|python[\d.]*\b|perl\b|ruby\b|node\b|bun\b"
 _SIGNS = (
     _sign(
         RiskKind.PIPED_SHELL,
-        rf"\b(?:curl|wget|fetch)\b[^|\n]*\|\s*(?:sudo\s+|env\s+)?(?:{_SHELL})"
+        rf"(?<![\w-])(?:curl|wget|fetch)\b[^|\n]*\|\s*(?:sudo\s+|env\s+)?(?:{_SHELL})"
         rf"|(?:\b(?:{_SHELL})|\beval|\bsource|(?:^|\s)\.)\s[^\n]*[<$]\(\s*(?:curl|wget)\b",
         "It runs what it downloads.",
     ),
     _sign(
         RiskKind.NETWORK,
-        r"\b(?:curl|wget|aria2c|ncat|socat|telnet|scp|sftp|rsync)\s|/dev/(?:tcp|udp)/|\bnc\s+-"
+        r"(?<![\w-])(?:curl|wget|aria2c|ncat|socat|telnet|scp|sftp|rsync)\s|/dev/(?:tcp|udp)/|\bnc\s+-"
         r"|\bgit\s+(?:clone|fetch|pull|submodule)\b",
         "It opens a connection by itself.",
     ),

@@ -19,6 +19,7 @@ from quarters.model.repository import (
     Supersede,
     Upstream,
 )
+from quarters.model.review import Level
 from quarters.model.token import Scope, Token
 from quarters.planning.lacks import Lack
 
@@ -44,6 +45,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}
 Hours = Annotated[int, Meta(ge=0, le=87_600)]
 AtOnce = Annotated[int, Meta(ge=0, le=10_000)]
 """How many builds may run at once; 0 is no limit."""
+Accounts = tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...]
+"""Names of accounts at the origin of recipes."""
 Priority = Annotated[int, Meta(ge=-100, le=100)]
 """As planning.order.PRIORITIES has them."""
 
@@ -138,6 +141,11 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     automatic: bool = True
     """Whether outdated recipes are built without being asked for."""
     max_running: AtOnce = 0
+    review: Level | None = None
+    """Which changes wait for a person; by default the major ones, and none where recipes are one's own (tree, git, svn)."""
+    update_review: Level = Level.MAJOR
+    trusted: Accounts = ()
+    cooldown: Hours = 0
 
 
 class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,6 +159,10 @@ class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     automatic: bool | None = None
     enabled: bool | None = None
     max_running: AtOnce | None = None
+    review: Level | None = None
+    update_review: Level | None = None
+    trusted: Accounts | None = None
+    cooldown: Hours | None = None
 
 
 class NewSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

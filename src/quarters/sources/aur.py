@@ -21,6 +21,7 @@ class AurPackage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     version: str
     description: str | None = None
     maintainer: str | None = None
+    co_maintainers: tuple[str, ...] = ()
     num_votes: int = 0
     popularity: float = 0.0
     out_of_date: int | None = None
@@ -29,6 +30,11 @@ class AurPackage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     make_depends: tuple[str, ...] = ()
     check_depends: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """All who may change it."""
+        return tuple(it for it in (self.maintainer, *self.co_maintainers) if it)
 
 
 class _Answer(msgspec.Struct):

@@ -10,6 +10,7 @@ from quarters.model.commit import Commit
 from quarters.model.errors import NotFound
 from quarters.model.recipe import SourcedRecipe
 from quarters.model.source import Source
+from quarters.sources import reviews
 from quarters.sources.arbitration import Verdict
 from quarters.sources.source import Fetched
 from quarters.storage import commits, events, recipes, sources, withdrawals
@@ -22,6 +23,8 @@ class Reading(msgspec.Struct, frozen=True):
     fetched: Fetched
     verdict: Verdict
     commits: Sequence[Commit] = ()
+    taken: tuple[int, ...] = ()
+    """Reviews whose approved changes are in force with it."""
 
 
 _WHERE = ("kind", "location", "branch", "path", "packages")
@@ -35,6 +38,8 @@ def succeeded(
         return
     fetched, verdict, revision = reading.fetched, reading.verdict, reading.fetched.revision
     commits.note(connection, synced.name, reading.commits)
+    for number in reading.taken:
+        reviews.taken(connection, number)
     recipes.withdraw(connection, synced.name, verdict.withdrawn)
     recipes.put(connection, verdict.put)
     sources.change(connection, synced.name, revision=revision, synced_at=now, problem=fetched.problem)

@@ -1,11 +1,15 @@
 """Reading the folders of a source that changed."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
+
+import msgspec
 
 from quarters.formats.format import Format
 from quarters.model.errors import RecipeInvalid
 from quarters.model.recipe import Origin, Recipe, SourcedRecipe
+from quarters.model.source import Source
 from quarters.sources import pacman_recipe
 from quarters.sources.arbitration import LOOK_AGAIN, problem
 from quarters.sources.evaluate import Evaluator, SandboxUnusable
@@ -17,6 +21,13 @@ _BATCH = 200
 """Folders whose files are held in memory at once."""
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """A recipe's folder as it is to be read: its tree, and a revision that has it."""
+
+    fingerprint: str
+    revision: str
+
+
 class Intake:
     """Reads one source's folders at one revision into recipes; the same for every kind of source."""
 
@@ -26,33 +37,37 @@ class Intake:
         self._evaluator = evaluator
 
     async def everything(
-        self, name: str, revision: str, before: Sequence[SourcedRecipe], since: str
+        self, source: Source, listing: Mapping[str, Standing], before: Sequence[SourcedRecipe]
     ) -> list[SourcedRecipe]:
-        """What the source `name` has at `revision`, a folder each; folders that did not change are taken from `before`.
+        """What `source` has in the folders of `listing`; those that did not change are taken from `before`.
 
-        `since` is the revision that `before` was read at.
+        `source.revision` is the one that `before` was read at.
         """
-        listing = await self._mirror.listing(revision)
         known = {
             each.origin.path: each
             for each in before
-            if each.origin.fingerprint == listing.get(each.origin.path, LOOK_AGAIN) != LOOK_AGAIN
+            if each.origin.path in listing
+            and each.origin.fingerprint == listing[each.origin.path].fingerprint != LOOK_AGAIN
         }
-        changed = [path for path in sorted(listing) if path not in known]
-        if not changed:
-            return list(known.values())
-        authors = await self._mirror.authors(revision, changed, since)
-        origins = {
-            path: Origin(
-                source=name,
-                path=path,
-                revision=revision,
-                fingerprint=listing[path],
-                author=authors.get(path, ""),
-            )
-            for path in changed
-        }
-        return [*known.values(), *[each async for each in self._read(revision, origins)]]
+        changed: defaultdict[str, list[str]] = defaultdict(list)
+        for path in sorted(listing):
+            if path not in known:
+                changed[listing[path].revision].append(path)
+        found = list(known.values())
+        for revision, paths in changed.items():
+            authors = await self._mirror.authors(revision, paths, source.revision)
+            origins = {
+                path: Origin(
+                    source=source.name,
+                    path=path,
+                    revision=revision,
+                    fingerprint=listing[path].fingerprint,
+                    author=authors.get(path, ""),
+                )
+                for path in paths
+            }
+            found += [each async for each in self._read(revision, origins)]
+        return found
 
     async def _read(self, revision: str, origins: Mapping[str, Origin]) -> AsyncIterator[SourcedRecipe]:
         paths = list(origins)

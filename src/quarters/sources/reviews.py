@@ -33,6 +33,7 @@ def propose(connection: Connection, candidate: Candidate, policy: Policy, now: d
         maintainers.settle(connection, candidate.source, candidate.path)
         if known is not None and not approved:
             _decided(connection, known, ReviewState.APPROVED, "policy", "", now)
+            taken(connection, known.id)
         return None
     if known is None:
         number = reviews.add(connection, candidate, found.why, found.passes_at, now)

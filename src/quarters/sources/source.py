@@ -16,6 +16,10 @@ class Fetched(msgspec.Struct, frozen=True):
     problem: str = ""
     history: bool = False
     """Whether the revision is a commit that people made, whose messages may ask for something."""
+    names: Mapping[str, tuple[str, ...]] = {}
+    """By folder, the names that the source's settings ask for and that it stands for, where they name packages."""
+    maintainers: Mapping[str, tuple[str, ...]] = {}
+    """By folder, the accounts that may change it, where the origin tells."""
 
 
 class Kind(Protocol):

@@ -22,9 +22,10 @@ from quarters.sources.arbitration import Verdict, settle
 from quarters.sources.books import Reading
 from quarters.sources.commits import new_commits
 from quarters.sources.evaluate import Evaluator
+from quarters.sources.gate import Gate
 from quarters.sources.git import Git
 from quarters.sources.intake import Intake
-from quarters.sources.kinds.registry import kinds
+from quarters.sources.kinds.registry import kinds, usual_review
 from quarters.sources.mirror import Mirror
 from quarters.sources.settings import SourcesSettings
 from quarters.storage import commits, recipes, repositories, sources
@@ -59,6 +60,7 @@ class SourceSync:
         self._formats = formats
         self._now = now
         self._kinds = kinds(settings)
+        self._gate = Gate(database, now)
         self._evaluator = Evaluator(settings.evaluation_timeout, settings.evaluations)
         self._busy: set[str] = set()
         self._failures: dict[str, int] = {}
@@ -80,7 +82,8 @@ class SourceSync:
 
     async def add(self, new: NewSource) -> Source:
         """Add a source whose first sync the loop begins at once; Invalid, NotFound (repository) or Conflict (name)."""
-        source = Source(**msgspec.structs.asdict(new))
+        review = new.review if new.review is not None else usual_review(new.kind)
+        source = Source(**msgspec.structs.asdict(new) | {"review": review})
         plain_name(source.name, "source")
         self._check(source)
         now = self._now()
@@ -172,7 +175,7 @@ class SourceSync:
     async def recipe_archive(self, source: str, revision: str, path: str) -> bytes:
         """A recipe's folder as a deterministic tar archive, its files at the top."""
         await self.show(source)
-        return await self._mirror(source).archive(revision, path)
+        return await self.mirror(source).archive(revision, path)
 
     async def run(self) -> None:
         """Sync whatever is due, for ever; each source by itself, so that none waits for another."""
@@ -219,19 +222,22 @@ class SourceSync:
 
     async def _read(self, source: Source) -> Reading:
         self._check(source)
-        mirror = self._mirror(source.name)
+        mirror = self.mirror(source.name)
         await mirror.git.prepare()
         fetched = await self._kinds[source.kind].fetch(source, mirror)
         revision = fetched.revision
-        if revision == source.revision and not await self._database.read(recipes.passing, source.name):
+        undecided = await self._gate.busy(source, fetched)
+        passing = await self._database.read(recipes.passing, source.name)
+        if revision == source.revision and not (undecided or passing):
             return Reading(fetched, Verdict((), ()))
         before = await self._database.read(recipes.of_source, source.name)
         repository = await self._database.read(repositories.get, source.repository)
         intake = Intake(mirror, self._formats[repository.format], self._evaluator)
-        found = await intake.everything(source.name, revision, before, source.revision)
+        admitted = await self._gate.admit(source, mirror, fetched, before)
+        found = await intake.everything(source, admitted.listing, before)
         verdict = settle({each.pkgbase: each for each in before}, found)
         said = await new_commits(mirror, source.name, source.revision, revision) if fetched.history else ()
-        return Reading(fetched, verdict, said)
+        return Reading(fetched, verdict, said, admitted.taken)
 
     def _check(self, source: Source) -> None:
         if source.kind not in self._kinds:
@@ -239,7 +245,8 @@ class SourceSync:
             raise Invalid(f"There is no kind of source {source.kind!r}; there is {known}.")
         self._kinds[source.kind].check(source)
 
-    def _mirror(self, name: str) -> Mirror:
+    def mirror(self, name: str) -> Mirror:
+        """What the source is read into."""
         return Mirror(Git(self._cache(name), self._settings.fetch_timeout), pacman_recipe.WANTED)
 
     def _cache(self, name: str) -> Path:

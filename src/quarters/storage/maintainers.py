@@ -1,6 +1,6 @@
 """Rows of maintainers: who may change recipes at their origin, and since when."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -48,3 +48,14 @@ def settle(connection: Connection, source: str, path: str) -> None:
 def _change(connection: Connection, source: str, path: str, **columns: object) -> None:
     query = update(maintainers).where(maintainers.c.source == source, maintainers.c.path == path)
     connection.execute(query.values(**columns))
+
+
+def note_all(
+    connection: Connection, source: str, accounts: Mapping[str, Sequence[str]], now: datetime
+) -> None:
+    """Note who may change each recipe of a source, by folder."""
+    query = select(maintainers.c.path, maintainers.c.accounts).where(maintainers.c.source == source)
+    known = {row.path: row.accounts for row in connection.execute(query)}
+    for path, these in accounts.items():
+        if known.get(path) != sorted(set(these)):
+            note(connection, source, path, these, now)

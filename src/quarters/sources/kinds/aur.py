@@ -60,7 +60,12 @@ class AurKind:
         revision = await record(mirror.git, changes)
         failed = {pkgbase for pkgbase, it in brought.items() if it is None}
         notes.keep(_memory(known, now, info, failed))
-        return Fetched(revision, _sentence(problems))
+        return Fetched(
+            revision,
+            _sentence(problems),
+            names={it: tuple(name for name, each in info.items() if each.package_base == it) for it in now},
+            maintainers={it: each.accounts for it, each in now.items()},
+        )
 
 
 async def _change(mirror: Mirror, aur: Aur, pkgbase: str) -> Change:
