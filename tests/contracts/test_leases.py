@@ -145,6 +145,20 @@ async def test_a_build_is_not_given_back_to_the_builder_that_lost_it_while_anoth
     assert (await farm.claimed("strong")).attempt == 2
 
 
+async def test_a_build_goes_back_to_the_builder_that_lost_it_when_the_others_are_busy_for_long(
+    farm: Farm,
+) -> None:
+    lost = await farm.claimed("weak")
+    farm.clock.turn(_silence(farm))
+    await farm.leases.sweep()
+    farm.clock.turn(60)
+    await farm.claim("strong", free=0)
+    assert await farm.claim("weak") == []
+    farm.clock.turn(600)
+    await farm.claim("strong", free=0)
+    assert (await farm.claimed("weak")).build == lost.build
+
+
 async def test_a_build_that_kills_every_builder_fails_in_the_end_until_a_person_tries_again(
     farm: Farm,
 ) -> None:

@@ -51,7 +51,15 @@ async def test_asking_twice_joins_what_is_queued_and_raises_its_priority(farm: F
     first = await farm.ask("app")
     second = await farm.ask("app", priority=7)
     assert (second.builds, second.joined) == ((), first.builds)
-    assert (await farm.builds.show(first.builds[0])).priority == 7
+    shown = await farm.builds.show(first.builds[0])
+    assert (shown.priority, shown.allow_downgrade) == (7, False)
+
+
+async def test_what_joins_a_queued_build_may_allow_it_to_go_back_in_version(farm: Farm) -> None:
+    await farm.begin(recipe("lib"))
+    (lib,) = (await farm.ask("lib")).builds
+    await farm.requests.request(BuildRequest(packages=("lib",), allow_downgrade=True), "ben")
+    assert (await farm.builds.show(lib)).allow_downgrade
 
 
 async def test_a_name_that_nobody_knows_is_refused_with_near_ones_and_queues_nothing(farm: Farm) -> None:

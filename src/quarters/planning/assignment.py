@@ -37,7 +37,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     build: Build
     path: int = 0
     lost_by: str | None = None
-    """The builder that lost this build's latest attempt, if that is how it ended."""
+    """The builder that lost this build's latest attempt, if that is how it ended, not long ago (refusals.JUST)."""
 
     @property
     def due(self) -> datetime:

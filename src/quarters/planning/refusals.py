@@ -1,10 +1,13 @@
 """Why a builder is not given a build: one type for each rule, with what a sentence about it needs to say."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from quarters.model.builder import BuilderState
+
+JUST = timedelta(minutes=10)
+"""So long a lost build waits for another builder: the others may all be busy for hours."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -85,7 +88,7 @@ class Quarantined(Refusal, frozen=True):
 
 
 class JustLost(Refusal, frozen=True):
-    """The builder lost this build's latest attempt, and there are others that can take it."""
+    """The builder lost this build's latest attempt within `JUST`, and there are others that can take it."""
 
     builder: str
 

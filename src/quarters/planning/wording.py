@@ -1,7 +1,7 @@
 """The rules by which builders are not given a build, in words."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -10,6 +10,7 @@ import msgspec
 from quarters.model.build import Build
 from quarters.model.size import Size
 from quarters.planning.refusals import (
+    JUST,
     Backoff,
     DiskInUse,
     JustLost,
@@ -117,7 +118,8 @@ def _quarantined(build: Build, found: Sequence[Quarantined]) -> str:
 
 
 def _just_lost(build: Build, found: Sequence[JustLost]) -> str:
-    return f"The builder {found[0].builder} has just lost it; it waits for another one"
+    minutes = JUST // timedelta(minutes=1)
+    return f"The builder {found[0].builder} has just lost it; for {minutes} minutes it waits for another one"
 
 
 def _in_use(what: str) -> Callable[[Build, Sequence[MemoryInUse | DiskInUse]], str]:

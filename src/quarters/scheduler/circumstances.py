@@ -48,7 +48,7 @@ def circumstances(
         now=now,
         hosts=hosts,
         farm=farm,
-        lost_by=queues.lost_by(connection, build.id),
+        lost_by=queues.lost_by(connection, build.id, now),
         ahead=_ahead(connection, build, found, farm, now),
     )
 

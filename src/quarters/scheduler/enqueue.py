@@ -84,7 +84,7 @@ def enqueue(
     created = dict(
         zip((build.pkgbase for build in fresh), requests.insert_builds(connection, rows), strict=True)
     )
-    requests.raise_priority(connection, joined.values(), order.priority)
+    requests.press(connection, joined.values(), order.priority, allow_downgrade=order.allow_downgrade)
     moves = {
         found[pkgbase].id: number
         for pkgbase, number in created.items()

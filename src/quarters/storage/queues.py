@@ -25,6 +25,7 @@ from sqlalchemy import (
 from quarters.model.build import Build
 from quarters.planning.assignment import Ready
 from quarters.planning.farm import Queue
+from quarters.planning.refusals import JUST
 from quarters.storage.schema import attempts, builds, queues
 from quarters.storage.schema.columns import Time
 
@@ -43,6 +44,7 @@ _LOST = and_(
     attempts.c.build == builds.c.id,
     attempts.c.number == builds.c.attempt,
     attempts.c.outcome == "lost",
+    attempts.c.ended_at > bindparam("long_ago", type_=Time),
 )
 _STANDINGS = select(
     queues,
@@ -112,7 +114,8 @@ def heads(connection: Connection, ids: Sequence[int], now: datetime, room: Room,
     if not ids:
         return []
     values = {f"queue{number}": queue for number, queue in enumerate(ids)}
-    found = connection.execute(_heads(len(ids)), {"now": now, "at_most": limit, **values, **room.values()})
+    moments = {"now": now, "long_ago": now - JUST}
+    found = connection.execute(_heads(len(ids)), {**moments, "at_most": limit, **values, **room.values()})
     return [_ready(row) for row in found.mappings()]
 
 
@@ -122,10 +125,10 @@ def next_backoff(connection: Connection, arches: Collection[str], now: datetime)
     return min((row.later for row in found if row.later is not None), default=None)
 
 
-def lost_by(connection: Connection, build: int) -> str | None:
-    """The builder that lost the latest attempt of `build`, if that is how it ended."""
+def lost_by(connection: Connection, build: int, now: datetime) -> str | None:
+    """The builder that lost the latest attempt of `build`, if that is how it ended, not long ago."""
     query = select(attempts.c.builder).select_from(builds).join(attempts, _LOST).where(builds.c.id == build)
-    return connection.execute(query).scalar_one_or_none()
+    return connection.execute(query, {"long_ago": now - JUST}).scalar_one_or_none()
 
 
 def due_of(connection: Connection, build: int) -> datetime:

@@ -197,14 +197,13 @@ def _queue_of(row: dict[str, Any]) -> Queue:
     return Queue(row["arch"], row["repository"], row["source"], asked.build_class, asked.builder)
 
 
-def raise_priority(connection: Connection, ids: Collection[int], priority: int) -> None:
-    """Let unfinished builds be at least as urgent as `priority`."""
+def press(connection: Connection, ids: Collection[int], priority: int, *, allow_downgrade: bool) -> None:
+    """Let unfinished builds be at least as urgent as `priority`, and allowed what one that joins them is allowed."""
     for some in chunks(sorted(ids)):
-        connection.execute(
-            update(builds)
-            .where(builds.c.id.in_(some), builds.c.priority < priority)
-            .values(priority=priority)
-        )
+        mine = update(builds).where(builds.c.id.in_(some))
+        connection.execute(mine.where(builds.c.priority < priority).values(priority=priority))
+        if allow_downgrade:
+            connection.execute(mine.values(allow_downgrade=True))
 
 
 def _earlier() -> Any:

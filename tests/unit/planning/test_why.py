@@ -154,7 +154,7 @@ def test_a_lost_build_waits_for_another_builder() -> None:
     busy = host("other", state=BuilderState.ENABLED)
     farm = Farm(others=(busy.builder, host().builder))
     assert why(hosts=[host(free=1)], farm=farm, lost_by="anvil") == (
-        "The builder anvil has just lost it; it waits for another one."
+        "The builder anvil has just lost it; for 10 minutes it waits for another one."
     )
     assert "free slot" in why(hosts=[host(free=1), busy], farm=farm, lost_by="anvil")
 
