@@ -48,6 +48,14 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Bytes of log after which a build is ended."""
     patience: float = 900.0
     """Seconds for which a build goes on while the server does not answer."""
+    slot_memory: Size = Size(0)
+    """Memory that one build may use; 0 gives each slot an equal share of `memory`, more where a build needs more."""
+    slot_disk: Size = Size(0)
+    """Disk that one build may use; 0 gives each slot an equal share of what is free, more where a build needs more."""
+    slot_processes: Annotated[int, Meta(ge=0)] = 4096
+    """Processes and threads that one build may have at once; 0 is no limit."""
+    cpu_weight: Annotated[int, Meta(ge=1, le=10_000)] = 50
+    """What a build gets of busy processors beside others: the `cpu.weight` of its control group, 100 for most."""
     first_uid: int = 64000
     """Builds run as this user, or, with several slots, as this and the following ones; they need not exist."""
     cores: int = 0

@@ -119,6 +119,7 @@ class Reason(StrEnum):
     CHECK_FAILED = "check_failed"
     PACKAGE_FAILED = "package_failed"
     OUT_OF_MEMORY = "out_of_memory"
+    TOO_MANY_PROCESSES = "too_many_processes"
     DISK_FULL = "disk_full"
     LOG_TOO_LARGE = "log_too_large"
     BUILDER_LOST = "builder_lost"

@@ -93,6 +93,9 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     checks: bool = True
     network: Network = Network.SOURCES
     timeout: int = 3600
+    memory: int = 0
+    """Bytes of memory that the build is known to need, 0 where that is not known; `disk` likewise."""
+    disk: int = 0
     source: str = ""
     """The source that the recipe comes from."""
     published: str = ""

@@ -127,6 +127,8 @@ def assignment(claimed: Claimed, heartbeat: float, key: str) -> Assignment:
         remote_sources=recipe.has_remote_sources,
         repositories=_repositories(claimed, key),
         packager=build.packager,
+        memory=build.memory,
+        disk=build.disk,
         bump=build.bump,
         bumping=build.bumping,
         checks=checks,
