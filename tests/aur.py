@@ -87,7 +87,7 @@ async def local_aur(folder: Path) -> AsyncIterator[LocalAur]:
     aur = LocalAur(folder)
     app = web.Application()
     app.router.add_get("/rpc/v5/info", aur.info)
-    app.router.add_get("/rpc/v5/search/{words}", aur.search)
+    app.router.add_get("/rpc/v5/search/{words:.+}", aur.search)
     app.router.add_get("/{name}.git/{path:.*}", aur.file)
     runner = web.AppRunner(app)
     await runner.setup()

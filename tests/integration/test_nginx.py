@@ -190,8 +190,11 @@ async def test_what_was_asked_for_before_comes_without_the_server(browser: Brows
     for path, (answer, body) in zip(paths, first, strict=True):
         again, same = await browser.fetch(path)
         assert (again.status, same) == (200, body)
-        for name in ("Content-Type", "Cache-Control", "ETag", "Last-Modified", "Accept-Ranges"):
+        for name in ("Cache-Control", "ETag", "Last-Modified", "Accept-Ranges"):
             assert again.headers.getall(name) == answer.headers.getall(name), name
+        # nginx goes by names, and `own.db` does not tell how it is compressed.
+        told = "application/octet-stream" if path.endswith(".db") else answer.headers["Content-Type"]
+        assert again.headers["Content-Type"] == told
         assert (await browser.fetch(path, range="bytes=1-2"))[1] == body[1:3]
     assert (await browser.fetch("/repo/own/x86_64/own.db"))[0].status == 502
 
