@@ -151,6 +151,16 @@ async def test_requests_without_builds_go_but_for_the_last_of_who_asked(farm: Fa
     assert await farm.database.read(lambda it: it.scalar(select(func.count()).select_from(requests))) == 2
 
 
+async def test_a_request_that_joined_a_build_stays_as_long_as_that(farm: Farm) -> None:
+    farm.history = history(farm, keep_days=0)
+    (lib,) = (await farm.ask("lib")).builds
+    joined = await farm.ask("lib")
+    await farm.ask("lib")
+    farm.clock.turn(DAY)
+    await farm.history.clean(dry_run=False)
+    assert joined.request in {wish.request for wish in (await farm.builds.show(lib)).wishes}
+
+
 async def test_events_go_by_age(farm: Farm) -> None:
     await ended(farm)
     farm.clock.turn(8 * DAY)

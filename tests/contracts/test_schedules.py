@@ -15,6 +15,7 @@ from quarters.protocol.resources import BuildFilter, NewSchedule
 from quarters.scheduler.schedules import Schedules
 from quarters.storage import sources
 from quarters.storage.database import Database
+from quarters.storage.schema import schedules as schedule_rows
 from quarters.storage.schema import sources as source_rows
 from tests.contracts.farm import FORMATS, Farm, key, recipe
 
@@ -190,6 +191,20 @@ async def test_the_clock_of_the_named_zone_counts(office: Office) -> None:
     office.farm.clock.turn(HOUR)
     await office.round()
     assert len(await office.builds()) == 2
+
+
+async def test_a_schedule_whose_zone_is_no_more_keeps_no_other_from_firing(office: Office) -> None:
+    await office.put("0 13")
+    await office.put("0 14", pkgbase="plain")
+
+    def abolish(connection: Connection) -> None:
+        whole = schedule_rows.c.pkgbase == ""
+        connection.execute(update(schedule_rows).where(whole).values(timezone="Old/Town"))
+
+    await office.farm.database.write(abolish)
+    office.farm.clock.turn(2 * HOUR)
+    await office.round()
+    assert await office.builds() == [("plain", Cause.SCHEDULE)]
 
 
 async def test_a_disabled_source_is_left_alone_and_catches_up_once(office: Office) -> None:

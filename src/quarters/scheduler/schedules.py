@@ -1,6 +1,6 @@
 """Builds by the clock: schedules as people set them, and the loop that fires them."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from datetime import datetime
 
 import msgspec
@@ -88,15 +88,22 @@ class Schedules:
         """Fire what is due, and plan the builds of what fired and has been synced since."""
         now = self._now()
         for entry in await self._database.read(schedules.due, now):
-            next_at = Schedule(entry.expression, entry.timezone).after(now)
-            if await self._database.write(schedules.fire, entry, next_at, now):
-                self._wakeups.notify(Topic.SOURCES)
+            await self._watched(self._fire(entry, now), entry)
         for entry in await self._database.read(schedules.fired):
-            try:
-                await self._plan(entry)
-            except QuartersError as error:
-                log = structlog.get_logger(__name__)
-                log.warning("a schedule cannot be planned", source=entry.source, error=str(error))
+            await self._watched(self._plan(entry), entry)
+
+    async def _watched(self, work: Coroutine[None, None, None], entry: ScheduleEntry) -> None:
+        """One schedule's trouble is not the others'."""
+        try:
+            await work
+        except QuartersError as error:
+            log = structlog.get_logger(__name__)
+            log.warning("a schedule cannot be followed", source=entry.source, error=str(error))
+
+    async def _fire(self, entry: ScheduleEntry, now: datetime) -> None:
+        next_at = Schedule(entry.expression, entry.timezone).after(now)
+        if await self._database.write(schedules.fire, entry, next_at, now):
+            self._wakeups.notify(Topic.SOURCES)
 
     async def _plan(self, entry: ScheduleEntry) -> None:
         source = await self._database.read(sources.get, entry.source)

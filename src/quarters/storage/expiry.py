@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select
 
 from quarters.model.build import OPEN, TERMINAL, State
-from quarters.storage.schema import build_needs, builds, events, packages, requests
+from quarters.storage.schema import build_needs, builds, events, packages, requests, successions, wishes
 from quarters.storage.transitions import is_in
 
 _dependent = builds.alias("dependent")
@@ -32,22 +32,15 @@ def forget_builds(connection: Connection, ids: Collection[int], before: datetime
 
 
 def old_requests(connection: Connection, before: datetime) -> Sequence[int]:
-    """Requests from before `before` without builds, as far as they are not the last of who asked."""
+    """Requests from before `before` that want no build that is there, as far as they are not the last of who asked."""
     last = select(func.max(requests.c.id)).group_by(requests.c.repository, requests.c.requester)
-    query = select(requests.c.id).where(
-        requests.c.created_at < before,
-        requests.c.id.not_in(select(builds.c.request_id)),
-        requests.c.id.not_in(last),
-    )
+    query = select(requests.c.id).where(requests.c.created_at < before, _idle(), requests.c.id.not_in(last))
     return connection.execute(query.order_by(requests.c.id)).scalars().all()
 
 
 def forget_requests(connection: Connection, ids: Collection[int]) -> None:
-    """Remove those of `ids` that still have no builds."""
-    with_builds = select(builds.c.request_id)
-    connection.execute(
-        delete(requests).where(requests.c.id.in_(sorted(ids)), requests.c.id.not_in(with_builds))
-    )
+    """Remove those of `ids` that still want no build."""
+    connection.execute(delete(requests).where(requests.c.id.in_(sorted(ids)), _idle()))
 
 
 def old_events(connection: Connection, before: datetime, after: int, limit: int) -> Sequence[int]:
@@ -71,6 +64,12 @@ def running(connection: Connection) -> set[tuple[int, int]]:
 def known(connection: Connection, ids: Collection[int]) -> set[int]:
     """Those of `ids` that are builds."""
     return set(connection.execute(select(builds.c.id).where(builds.c.id.in_(sorted(ids)))).scalars())
+
+
+def _idle() -> ColumnElement[bool]:
+    """Whether a request has led to no build that is there, joined none, and lets none follow."""
+    wanted = (builds.c.request_id, wishes.c.request, successions.c.request)
+    return and_(*(requests.c.id.not_in(select(column)) for column in wanted))
 
 
 def _forgettable(before: datetime, kept: int) -> ColumnElement[bool]:
