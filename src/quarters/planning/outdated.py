@@ -7,6 +7,7 @@ import msgspec
 
 from quarters.formats.format import Format
 from quarters.model.build import Bump, Cause
+from quarters.model.recipe import Recipe
 from quarters.planning.catalog import Candidate, Catalog
 
 _BUMPS = range(1_000_000)
@@ -46,39 +47,46 @@ def outdated(catalog: Catalog, format: Format) -> list[Wanted]:
 def standing(pkgbase: str, catalog: Catalog, format: Format) -> Standing:
     """Compare the recipe `pkgbase` with what is published of it; by the format's own order, never as strings."""
     candidate = catalog.recipes[pkgbase]
-    version = candidate.recipe.version
+    declared = declared_bump(candidate.recipe, format)
+    version = format.bumped(candidate.recipe.version, declared, catalog.bumping)
     published = published_version(pkgbase, catalog, format)
     if published is None:
         return Standing(Cause.NEW, next_bump(pkgbase, catalog, format), f"{version} was never published")
     order = format.compare(version, published)
     if order > 0:
-        return Standing(Cause.NEW_VERSION, 0, f"{version} is newer than the published {published}")
+        return Standing(Cause.NEW_VERSION, declared, f"{version} is newer than the published {published}")
     if catalog.built.get(pkgbase, candidate.fingerprint) == candidate.fingerprint:
         lost = catalog.broken.get(pkgbase)
         if lost and catalog.bumping is not Bump.NONE:
             detail = f"{published} {lost[0].told()}"
             return Standing(Cause.REBUILD, raised(pkgbase, catalog, format), detail)
         # The published version may well be higher: a bump, or what the recipe's pkgver() function said.
-        return Standing(None, 0, f"{published} is up to date")
+        return Standing(None, declared, f"{published} is up to date")
     if catalog.bumping is Bump.NONE and order <= 0 and not candidate.recipe.dynamic_version:
         detail = f"{published} is published, and its recipe changed without a new version"
         return Standing(None, 0, detail)
-    return _changed(candidate, published, order, next_bump(pkgbase, catalog, format))
+    return _changed(candidate, published, order, next_bump(pkgbase, catalog, format), declared)
+
+
+def declared_bump(recipe: Recipe, format: Format) -> int:
+    """The bump that the recipe's configuration asks for; none any more when its version is another one."""
+    wanted = recipe.configuration
+    return wanted.bump if wanted.bump and format.compare(wanted.bump_from, recipe.version) == 0 else 0
 
 
 def raised(pkgbase: str, catalog: Catalog, format: Format) -> int:
     """The bump that files need to differ from those published, by the repository's policy."""
     if catalog.bumping is Bump.NONE:
-        return 0
+        return declared_bump(catalog.recipes[pkgbase].recipe, format)
     # A higher version than the recipe's came out of its pkgver(), and will again: only a bump tells the files apart.
     return next_bump(pkgbase, catalog, format) or 1
 
 
-def _changed(candidate: Candidate, published: str, order: int, bump: int) -> Standing:
+def _changed(candidate: Candidate, published: str, order: int, bump: int, declared: int) -> Standing:
     detail = f"the recipe changed since {published} was published"
     if candidate.recipe.dynamic_version:
-        # Its version comes out of the build, so a number chosen now would say nothing.
-        return Standing(Cause.RECIPE_CHANGED, 0, detail)
+        # Its version comes out of the build, so a number chosen now would say nothing but what the recipe itself does.
+        return Standing(Cause.RECIPE_CHANGED, declared, detail)
     if order < 0 and bump == 0:
         detail = f"{detail}, and went back to {candidate.recipe.version}"
     return Standing(Cause.RECIPE_CHANGED, bump, detail)
@@ -93,7 +101,7 @@ def published_version(pkgbase: str, catalog: Catalog, format: Format) -> str | N
 
 
 def next_bump(pkgbase: str, catalog: Catalog, format: Format) -> int:
-    """The bump with which the recipe's version gives a file that is not published yet; 0 if the version itself is not."""
+    """The bump with which the recipe's version gives a file that is not published yet, at least what it asks for itself."""
     recipe = catalog.recipes[pkgbase].recipe
     # By name too: a package may have moved here from another pkgbase, and its file name holds no pkgbase.
     versions = set(catalog.versions_by_base.get(pkgbase, ()))
@@ -104,7 +112,7 @@ def next_bump(pkgbase: str, catalog: Catalog, format: Format) -> int:
         # What a pkgver() function said last time it may well say again; the release still is the recipe's.
         version = format.rereleased(published, recipe.version) if recipe.dynamic_version else recipe.version
         bumps.append(_bump_above(published, version, catalog.bumping, format))
-    return max((bump for bump in bumps if bump is not None), default=0)
+    return max([declared_bump(recipe, format), *(bump for bump in bumps if bump is not None)])
 
 
 def _bump_above(published: str, version: str, bumping: Bump, format: Format) -> int | None:

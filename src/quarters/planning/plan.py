@@ -15,7 +15,7 @@ from quarters.planning.cycles import Arc, unwind
 from quarters.planning.lacks import Lack, by_base, lack
 from quarters.planning.matching import How, Matcher
 from quarters.planning.order import stages
-from quarters.planning.outdated import Wanted, published_version, raised, standing
+from quarters.planning.outdated import Wanted, declared_bump, published_version, raised, standing
 from quarters.planning.problems import Problem
 from quarters.planning.resolve import Edge, Resolution, resolve
 
@@ -237,7 +237,7 @@ def _reason(
         )
     wanted = selection.roots[pkgbase]
     if not wanted.bump and now.cause in (None, Cause.REBUILD):
-        bump = 0
+        bump = declared_bump(catalog.recipes[pkgbase].recipe, format)
     words = {Cause.REQUESTED: "requested; ", Cause.SCHEDULE: "scheduled; "}
     if wanted.cause is Cause.REBUILD and now.cause is not Cause.REBUILD:
         words[Cause.REBUILD] = "to be built again; "

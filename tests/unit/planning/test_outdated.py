@@ -3,6 +3,7 @@
 import msgspec
 
 from quarters.model.build import Cause
+from quarters.model.recipe import Configuration
 from quarters.planning.outdated import Standing, Wanted, outdated, standing
 from tests.unit.planning.recipes import PACMAN, catalog, output, planned, published, recipe
 
@@ -91,3 +92,35 @@ def test_a_rebuild_of_what_pkgver_made_gets_a_bump_too() -> None:
     known = catalog(recipe("foo-git", "r100-1"), here=published("foo-git=r150-1"))
     (build,) = planned([Wanted("foo-git", force=True)], known).builds
     assert build.bump == 1
+
+
+def how_bumped_foo_stands(version: str, here: str, built: dict[str, str], bump: int = 3) -> Standing:
+    wanted = Configuration(bump_from="1.0-1", bump=bump)
+    foo = msgspec.structs.replace(recipe("foo", version), configuration=wanted)
+    return standing("foo", catalog(foo, here=published(*here.split(), base="foo"), built=built), PACMAN)
+
+
+def test_a_bump_in_the_recipes_configuration_is_a_newer_version() -> None:
+    assert how_bumped_foo_stands("1.0-1", "", {}).bump == 3
+    assert how_bumped_foo_stands("1.0-1", "foo=1.0-1.2", OLD) == Standing(
+        Cause.NEW_VERSION, 3, "1.0-1.3 is newer than the published 1.0-1.2"
+    )
+    assert how_bumped_foo_stands("1.0-1", "foo=1.0-1.3", SAME).cause is None
+
+
+def test_a_bump_in_the_configuration_never_goes_below_what_is_published() -> None:
+    assert how_bumped_foo_stands("1.0-1", "foo=1.0-1.5", OLD).bump == 6
+
+
+def test_a_bump_in_the_configuration_lapses_with_a_new_version() -> None:
+    assert how_bumped_foo_stands("1.1-1", "foo=1.0-1.3", OLD) == Standing(
+        Cause.NEW_VERSION, 0, "1.1-1 is newer than the published 1.0-1.3"
+    )
+
+
+def test_a_build_that_is_to_bear_the_recipes_own_version_bears_its_bump_too() -> None:
+    wanted = Configuration(bump_from="1.0-1", bump=3)
+    foo = msgspec.structs.replace(recipe("foo"), configuration=wanted)
+    known = catalog(foo, here=published("foo=1.0-1.3"))
+    (build,) = planned([Wanted("foo", force=True, bump=False)], known).builds
+    assert build.bump == 3
