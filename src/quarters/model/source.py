@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from quarters.model.review import Level, Policy
+from quarters.model.updates import Updates
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Accounts, as the origin of recipes names them, whose major changes pass as minor ones do."""
     cooldown: int = 0
     """Hours for which changes, and recipes whose maintainers changed, wait before they pass by themselves."""
+    updates: Updates = Updates()
+    """How the upstreams of its recipes are followed, where its kind takes them over."""
     revision: str = ""
     synced_at: datetime | None = None
     problem: str = ""

@@ -38,6 +38,7 @@ from quarters.storage.schema.shelf import (
     snapshots,
     upstream_packages,
 )
+from quarters.storage.schema.updates import seen_versions, update_runs, update_states
 
 __all__ = [
     "artifacts",
@@ -63,6 +64,7 @@ __all__ = [
     "requests",
     "reviews",
     "schedules",
+    "seen_versions",
     "shares",
     "signatures",
     "snapshots",
@@ -70,6 +72,8 @@ __all__ = [
     "successions",
     "surroundings",
     "tokens",
+    "update_runs",
+    "update_states",
     "upstream_packages",
     "usage",
     "wishes",

@@ -33,6 +33,7 @@ sources = Table(
     Column("update_review", Text, nullable=False, server_default="major"),
     Column("trusted", Json, nullable=False, server_default="[]"),
     Column("cooldown", Integer, nullable=False, server_default="0"),  # hours
+    Column("updates", Json, nullable=False, server_default="{}"),  # model.updates.Updates
     Column("revision", Text, nullable=False, server_default=""),
     Column("synced_at", Time),
     Column("sync_wanted_at", Time),  # a person or a webhook asks for a sync now

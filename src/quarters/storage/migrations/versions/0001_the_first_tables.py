@@ -326,6 +326,7 @@ def upgrade() -> None:
         sa.Column("update_review", sa.Text(), server_default="major", nullable=False),
         sa.Column("trusted", sa.Text(), server_default="[]", nullable=False),
         sa.Column("cooldown", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("updates", sa.Text(), server_default="{}", nullable=False),
         sa.Column("revision", sa.Text(), server_default="", nullable=False),
         sa.Column("synced_at", sa.BigInteger(), nullable=True),
         sa.Column("sync_wanted_at", sa.BigInteger(), nullable=True),
@@ -468,6 +469,43 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("build"),
     )
     op.create_table(
+        "update_runs",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.Column("problem", sa.Text(), server_default="", nullable=False),
+        sa.Column("commit", sa.Text(), server_default="", nullable=False),
+        sa.Column("committed", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("wanted", sa.Text(), nullable=True),
+        sa.Column("fired", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("memory", sa.Text(), server_default="{}", nullable=False),
+        sa.ForeignKeyConstraint(["source"], ["sources.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("source"),
+    )
+    op.create_table(
+        "update_states",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("upstream", sa.Text(), server_default="", nullable=False),
+        sa.Column("marks", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("checked_at", sa.BigInteger(), nullable=True),
+        sa.Column("problem", sa.Text(), server_default="", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("retry_at", sa.BigInteger(), nullable=True),
+        sa.Column("cause", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["source"], ["sources.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("source", "path"),
+    )
+    op.create_table(
+        "seen_versions",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["source"], ["sources.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("source", "name"),
+    )
+    op.create_table(
         "schedules",
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("pkgbase", sa.Text(), nullable=False),
@@ -529,6 +567,9 @@ def downgrade() -> None:
 
     op.drop_table("reviews")
     op.drop_table("schedules")
+    op.drop_table("update_runs")
+    op.drop_table("update_states")
+    op.drop_table("seen_versions")
     op.drop_table("successions")
     op.drop_table("surroundings")
     op.drop_table("lacks")
