@@ -97,6 +97,29 @@ async def test_only_what_changed_is_told(git: Git, followed: Followed) -> None:
     assert await followed.generation() == generation + 1
 
 
+async def test_what_a_tree_says_about_all_of_its_recipes_holds_where_they_say_nothing(
+    git: Git, followed: Followed
+) -> None:
+    git.write("plain")
+    git.write("heavy")
+    (git.folder / "heavy" / "quarters.toml").write_text("class = 9\nskip_code = 7\n")
+    git.commit()
+    await followed.add(git.folder)
+    for said, plain in (
+        ("CI_DEFAULT_CLASS=5\nCI_CODE_SKIP=99\n", (5, "", 99)),
+        ("CI_DEFAULT_CLASS=anvil # the strong one\n", (0, "anvil", 123)),
+        ("", (0, "", 123)),
+    ):
+        (git.folder / ".ci").mkdir(exist_ok=True)
+        (git.folder / ".ci" / "config").write_text(f"# of the whole tree\n{said}")
+        git.commit()
+        await followed.sync()
+        found = {base: view.recipe for base, view in (await followed.recipes()).items()}
+        wanted = {base: it.configuration for base, it in found.items() if it is not None}
+        assert (wanted["plain"].build_class, wanted["plain"].builder, wanted["plain"].skip_code) == plain
+        assert (wanted["heavy"].build_class, wanted["heavy"].skip_code) == (9, 7)
+
+
 async def test_a_renamed_folder_keeps_its_recipe(git: Git, followed: Followed) -> None:
     git.write("old", pkgbase="thing")
     git.commit()

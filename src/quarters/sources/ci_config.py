@@ -43,11 +43,11 @@ def configuration(content: bytes) -> Configuration:
         minor = values.expressions(found.get("CI_PKGBUILD_CHANGE_ALLOW_REGEX", "").split(";"))
     except ValueError as error:
         raise RecipeInvalid(f"{PATH}: {error}.") from None
-    class_ = found.get("BUILDER_CLASS", "")
+    build_class, builder = class_of(found.get("BUILDER_CLASS", ""), f"{PATH}: BUILDER_CLASS")
     return Configuration(
-        build_class=_number("BUILDER_CLASS", class_) if class_.isdigit() else 0,
-        builder="" if class_.isdigit() else class_,
-        timeout_factor=_number("BUILDER_EXTRA_TIMEOUT", found.get("BUILDER_EXTRA_TIMEOUT", "")),
+        build_class=build_class,
+        builder=builder,
+        timeout_factor=_number(f"{PATH}: BUILDER_EXTRA_TIMEOUT", found.get("BUILDER_EXTRA_TIMEOUT", "")),
         bump_from=version,
         bump=steps,
         cache_sources=_true(found, "BUILDER_CACHE_SOURCES"),
@@ -62,11 +62,16 @@ def configuration(content: bytes) -> Configuration:
     )
 
 
+def class_of(written: str, key: str) -> tuple[int, str]:
+    """The class of builders, or the one builder, that `written` asks for; RecipeInvalid names `key`."""
+    return (_number(key, written), "") if written.isdigit() or not written else (0, written)
+
+
 def _true(found: Settings, key: str) -> bool:
     return found.get(key, "").lower() in _TRUE
 
 
 def _number(key: str, written: str) -> int:
     if written and not (written.isdigit() and int(written) <= _HIGHEST):
-        raise RecipeInvalid(f"{PATH}: {key}={written} is not a number up to {_HIGHEST}.")
+        raise RecipeInvalid(f"{key}={written} is not a number up to {_HIGHEST}.")
     return int(written or 0)

@@ -12,11 +12,13 @@ from quarters.model.recipe import Origin, Recipe, SourcedRecipe
 from quarters.model.source import Source
 from quarters.sources import pacman_recipe
 from quarters.sources.arbitration import LOOK_AGAIN, problem
+from quarters.sources.ci_defaults import Defaults
 from quarters.sources.evaluate import Evaluator, SandboxUnusable
 from quarters.sources.folder import Folder
 from quarters.sources.mirror import Mirror
 from quarters.sources.processes import together
 
+_NONE = Defaults()
 _BATCH = 200
 """Folders whose files are held in memory at once."""
 
@@ -31,8 +33,12 @@ class Standing(msgspec.Struct, frozen=True):
 class Intake:
     """Reads one source's folders at one revision into recipes; the same for every kind of source."""
 
-    def __init__(self, mirror: Mirror, format_: Format, evaluator: Evaluator) -> None:
+    def __init__(
+        self, mirror: Mirror, format_: Format, evaluator: Evaluator, defaults: Defaults = _NONE
+    ) -> None:
+        """`defaults` are those of the tree."""
         self._mirror = mirror
+        self._defaults = defaults
         self._format = format_
         self._evaluator = evaluator
 
@@ -94,7 +100,7 @@ class Intake:
                 read[path] = problem(origins[path], str(error))
             else:
                 if recipe is not None:
-                    read[path] = _sourced(origins[path], recipe)
+                    read[path] = self._sourced(origins[path], recipe)
         return read
 
     async def _evaluated(self, origin: Origin, folder: Folder) -> SourcedRecipe:
@@ -103,12 +109,11 @@ class Intake:
 
         try:
             printed = await self._evaluator.srcinfo(archive)
-            return _sourced(origin, pacman_recipe.evaluated(folder, printed, self._format))
+            return self._sourced(origin, pacman_recipe.evaluated(folder, printed, self._format))
         except RecipeInvalid as error:
             return problem(origin, str(error))
         except SandboxUnusable as error:
             return problem(origin, str(error), passing=True)
 
-
-def _sourced(origin: Origin, recipe: Recipe) -> SourcedRecipe:
-    return SourcedRecipe(pkgbase=recipe.pkgbase, origin=origin, recipe=recipe)
+    def _sourced(self, origin: Origin, recipe: Recipe) -> SourcedRecipe:
+        return SourcedRecipe(pkgbase=recipe.pkgbase, origin=origin, recipe=self._defaults.applied(recipe))

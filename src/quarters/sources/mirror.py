@@ -66,6 +66,15 @@ class Mirror:
             entry.name == self._wanted.marker and not entry.is_folder for entry in _entries(tree, id_length)
         )
 
+    async def file(self, revision: str, path: str) -> bytes:
+        """A file of the tree that is not in any recipe's folder; nothing where there is none, or none of a sane size."""
+        if not revision:
+            return b""
+        # git-ls-tree(1), -l: mode, type, id and, for a file, its size; nothing at all for what is not there.
+        entry = (await self.git.run("ls-tree", "-l", revision, "--", path)).decode().split()
+        plain = len(entry) > 3 and entry[0] in _REGULAR and int(entry[3]) <= self._wanted.limit
+        return (await self.git.objects([entry[2]]))[0] or b"" if plain else b""
+
     async def folders(self) -> dict[str, str]:
         """The top-level folders that it stands at, recipes or not, with their tree ids; none before the first fetch."""
         found = await self.git.run("for-each-ref", "--format=%(tree)", HEAD)

@@ -17,7 +17,7 @@ from quarters.model.names import plain_name
 from quarters.model.source import Source
 from quarters.protocol import cursors
 from quarters.protocol.resources import NewSource, Page, RecipeView, SourceChange
-from quarters.sources import books, pacman_recipe
+from quarters.sources import books, ci_defaults, pacman_recipe
 from quarters.sources.arbitration import Verdict, settle
 from quarters.sources.books import Reading
 from quarters.sources.commits import new_commits
@@ -232,9 +232,12 @@ class SourceSync:
             return Reading(fetched, Verdict((), ()))
         before = await self._database.read(recipes.of_source, source.name)
         repository = await self._database.read(repositories.get, source.repository)
-        intake = Intake(mirror, self._formats[repository.format], self._evaluator)
+        said_of_all = await mirror.file(revision, ci_defaults.PATH)
+        defaults = ci_defaults.defaults(said_of_all)
+        intake = Intake(mirror, self._formats[repository.format], self._evaluator, defaults)
         admitted = await self._gate.admit(source, mirror, fetched, before)
-        found = await intake.everything(source, admitted.listing, before)
+        still = before if said_of_all == await mirror.file(source.revision, ci_defaults.PATH) else ()
+        found = await intake.everything(source, admitted.listing, still)
         verdict = settle({each.pkgbase: each for each in before}, found)
         said = await new_commits(mirror, source.name, source.revision, revision) if fetched.history else ()
         return Reading(fetched, verdict, said, admitted.taken)

@@ -12,6 +12,7 @@ from quarters.model.errors import RecipeInvalid
 from quarters.model.recipe import Configuration
 from quarters.sources import pacman_recipe
 from quarters.sources.ci_config import configuration, edited, settings
+from quarters.sources.ci_defaults import defaults
 from quarters.sources.folder import Folder
 from tests.unit.sources.test_configuration import PKGBUILD, SRCINFO
 
@@ -65,6 +66,12 @@ def test_a_bump_without_a_number_is_one_step_and_a_class_may_be_a_builder() -> N
 def test_what_makes_no_sense_is_refused(written: bytes, sentence: str) -> None:
     with pytest.raises(RecipeInvalid, match=sentence):
         configuration(written)
+
+
+def test_an_exit_code_for_the_whole_tree_has_to_be_one() -> None:
+    assert defaults(b"CI_CODE_SKIP='7'\n").skip_code == 7
+    with pytest.raises(RecipeInvalid, match="CI_CODE_SKIP=300 is not an exit code from 1 to 255"):
+        defaults(b"CI_CODE_SKIP=300\n")
 
 
 def test_the_native_form_has_the_last_word_key_by_key() -> None:
