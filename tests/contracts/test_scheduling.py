@@ -18,6 +18,7 @@ from quarters.model.size import Size
 from quarters.model.source import Source
 from quarters.planning.order import PRIORITIES, due
 from quarters.protocol.builds import Assignment, ClaimRequest, Finish, Measured
+from quarters.protocol.resources import BuildFilter
 from quarters.scheduler.settings import SchedulerSettings
 from quarters.storage import recipes, repositories, requests, sources
 from quarters.storage.database import Database
@@ -150,6 +151,33 @@ async def test_what_a_package_used_is_what_its_next_build_needs(farm: Farm) -> N
 
 async def test_a_build_that_ran_out_of_memory_goes_to_a_larger_builder(farm: Farm) -> None:
     await farm.begin(recipe("lib"))
+    await names(farm, "large", memory=8 * GIB)
+    await _run_out_of_memory(farm)
+    farm.clock.turn(86_400)
+    assert await names(farm, memory=4 * GIB) == []
+    assert await names(farm, "large", memory=8 * GIB) == ["lib"]
+
+
+async def test_a_build_that_ran_out_of_memory_has_the_largest_builder_there_is_for_itself(farm: Farm) -> None:
+    await farm.begin(recipe("lib"), configured("other", memory=1))
+    await _run_out_of_memory(farm)
+    (lib, *_) = (await farm.builds.list(BuildFilter(pkgbase="lib"))).items
+    assert lib.memory == 4 * GIB
+    assert await names(farm, memory=4 * GIB) == ["lib"]
+    (other,) = (await farm.ask("other")).builds
+    assert await names(farm, memory=4 * GIB) == []
+    assert "no builder has more than 0 bytes free" in await why(farm, other)
+
+
+async def test_a_recipe_that_asks_for_more_than_any_builder_has_waits_for_one(farm: Farm) -> None:
+    await farm.begin(configured("huge", memory=9 * GIB))
+    assert await names(farm, memory=4 * GIB) == []
+    await farm.ask("huge")
+    assert await names(farm, memory=4 * GIB) == []
+
+
+async def _run_out_of_memory(farm: Farm) -> None:
+    """The builder anvil, which has 4 GiB, uses all of that for `lib`, and a person tries again."""
     await farm.ask("lib")
     (one,) = await claim(farm, memory=4 * GIB)
     said = Finish(
@@ -157,9 +185,6 @@ async def test_a_build_that_ran_out_of_memory_goes_to_a_larger_builder(farm: Far
     )
     await farm.leases.finish(key(one), said)
     await farm.builds.retry(one.build, "ann")
-    farm.clock.turn(86_400)
-    assert await names(farm, memory=4 * GIB) == []
-    assert await names(farm, "large", memory=8 * GIB) == ["lib"]
 
 
 async def test_the_longest_measured_path_goes_first(farm: Farm) -> None:

@@ -91,6 +91,11 @@ def closed(queue: Queue, host: Host, farm: Farm, now: datetime) -> Refusal | Non
     return _limits(queue, farm) or _capable(queue, host.builder) or _enabled(host.builder, now)
 
 
+def suited(kind: Queue | Build, builders: Iterable[Builder]) -> list[Builder]:
+    """Those of `builders` that may be given such builds, as soon as they are there and have room."""
+    return [it for it in builders if it.state is not BuilderState.DISABLED and _capable(kind, it) is None]
+
+
 def _backoff(build: Build, now: datetime) -> Refusal | None:
     return Backoff(build.not_before) if build.not_before is not None and build.not_before > now else None
 

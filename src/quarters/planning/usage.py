@@ -1,8 +1,11 @@
 """What a package's builds used before, and so what the next one needs."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from quarters.model.build import Outcome, Reason
+from quarters.model.builder import Builder
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,20 @@ def learnt(before: Usage, used: Usage, outcome: Outcome, reason: Reason | None =
         memory=max(before.memory, memory) if before.memory or reason is Reason.OUT_OF_MEMORY else 0,
         disk=max(before.disk, disk) if before.disk or reason is Reason.DISK_FULL else 0,
     )
+
+
+def bounded(known: Usage, builders: Collection[Builder]) -> Usage:
+    """`known`, but no more than the largest of `builders` has: a guess is not to keep a package from every builder.
+
+    One that does not say what it has has enough.
+    """
+    memory = _bounded(known.memory, [builder.memory for builder in builders])
+    disk = _bounded(known.disk, [builder.disk for builder in builders])
+    return msgspec.structs.replace(known, memory=memory, disk=disk)
+
+
+def _bounded(needed: int, there: Collection[int]) -> int:
+    return min(needed, max(there)) if there and all(there) else needed
 
 
 def _mean(before: int, used: int) -> int:

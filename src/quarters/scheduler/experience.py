@@ -6,7 +6,8 @@ from sqlalchemy import Connection
 
 from quarters.model.build import Build, Outcome, Reason
 from quarters.planning import quarantine
-from quarters.planning.usage import Usage, learnt
+from quarters.planning.assignment import suited
+from quarters.planning.usage import Usage, bounded, learnt
 from quarters.protocol.builds import Finish, Measured
 from quarters.storage import builders, leases, usage
 
@@ -25,7 +26,8 @@ def _learn(connection: Connection, build: Build, said: Finish, now: datetime) ->
     if after != before:
         usage.put(connection, build.pkgbase, build.arch, now, after)
     if said.reason in (Reason.OUT_OF_MEMORY, Reason.DISK_FULL):
-        usage.expect(connection, build.id, after)
+        takers = suited(build, builders.listed(connection))
+        usage.expect(connection, build, bounded(after, takers))
 
 
 def _judge(connection: Connection, build: Build, said: Finish, now: datetime) -> None:

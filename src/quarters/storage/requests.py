@@ -10,9 +10,11 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from quarters.model.build import OPEN, TERMINAL, State
 from quarters.model.errors import NotFound
 from quarters.model.rebuild import PENDING
+from quarters.planning.assignment import suited
 from quarters.planning.farm import Queue
 from quarters.planning.order import PRIORITIES
-from quarters.planning.usage import Usage
+from quarters.planning.usage import Usage, bounded
+from quarters.storage import builders as builders_
 from quarters.storage import queues, usage
 from quarters.storage.schema import (
     builds,
@@ -153,7 +155,8 @@ def latest_ended(
 def insert_builds(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
     """Add builds in the state `waiting`; their numbers, in the order of `rows`.
 
-    What each needs of a builder comes from its recipe's configuration, else from what the package used before.
+    What each needs of a builder comes from its recipe's configuration, else from what the package used before, as far as
+    a builder has so much.
     """
     if not rows:
         return []
@@ -172,10 +175,12 @@ def _equipped(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[di
     }
     wanted = [_queue_of(row) for row in rows]
     numbers = queues.ensure(connection, set(wanted))
+    there = builders_.listed(connection)
+    takers = {queue: suited(queue, there) for queue in numbers}
     found = []
     for row, queue in zip(rows, wanted, strict=True):
         asked = row["recipe"].configuration
-        known = used.get((row["arch"], row["pkgbase"]), Usage())
+        known = bounded(used.get((row["arch"], row["pkgbase"]), Usage()), takers[queue])
         priority = row.get("priority", 0) + asked.priority
         values = {
             "state": State.WAITING,

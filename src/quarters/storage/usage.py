@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
+from quarters.model.build import Build
 from quarters.planning.usage import Usage
 from quarters.storage.schema import builds, usage
 from quarters.storage.transitions import chunks
@@ -31,10 +32,14 @@ def put(connection: Connection, pkgbase: str, arch: str, now: datetime, learnt: 
         connection.execute(insert(usage).values(pkgbase=pkgbase, arch=arch, **values))
 
 
-def expect(connection: Connection, build: int, needed: Usage) -> None:
-    """Let the next attempt of `build` need so much."""
-    values = {"duration": needed.seconds, "memory": needed.memory, "disk": needed.disk}
-    connection.execute(update(builds).where(builds.c.id == build).values(values))
+def expect(connection: Connection, build: Build, needed: Usage) -> None:
+    """Let the next attempt of `build` need so much, or what it needed before if that is more."""
+    values = {
+        "duration": needed.seconds or build.duration,
+        "memory": max(needed.memory, build.memory),
+        "disk": max(needed.disk, build.disk),
+    }
+    connection.execute(update(builds).where(builds.c.id == build.id).values(values))
 
 
 def durations(connection: Connection, ids: Iterable[int]) -> dict[int, int]:

@@ -1,9 +1,26 @@
 """What the next build of a package is expected to need."""
 
+from datetime import UTC, datetime
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
 from quarters.model.build import Outcome, Reason
-from quarters.planning.usage import Usage, learnt
+from quarters.model.builder import Builder, BuilderState
+from quarters.planning.usage import Usage, bounded, learnt
 
 GIB = 1 << 30
+KNOWN = st.builds(Usage, memory=st.integers(0, 12))
+ANVIL = Builder(
+    name="anvil",
+    arches=("x86_64",),
+    slots=1,
+    state=BuilderState.ENABLED,
+    last_seen=datetime(2026, 3, 1, tzinfo=UTC),
+    version="1",
+    executor="sandbox",
+)
 BEFORE = Usage(seconds=100, memory=4 * GIB, disk=2 * GIB)
 
 
@@ -41,3 +58,14 @@ def test_a_build_that_ran_out_of_time_takes_at_least_that_long() -> None:
 
 def test_a_skipped_build_teaches_nothing() -> None:
     assert learnt(BEFORE, Usage(seconds=1, memory=GIB), Outcome.SKIPPED) == BEFORE
+
+
+@given(KNOWN, st.lists(st.integers(0, 8), max_size=4))
+def test_what_was_learnt_keeps_no_package_from_every_builder(known: Usage, memories: list[int]) -> None:
+    there = [msgspec.structs.replace(ANVIL, memory=memory) for memory in memories]
+    after = bounded(known, there)
+    assert after.memory <= known.memory
+    if there:
+        assert any(not it.memory or after.memory <= it.memory for it in there)
+    if any(not it.memory or known.memory <= it.memory for it in there):
+        assert after == known
