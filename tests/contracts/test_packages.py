@@ -1,6 +1,7 @@
 """Publishing builds and uploads on both databases: what is accepted, what is refused, and what is left either way."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, insert
 from quarters.model.build import Reason, State
 from quarters.model.errors import NotFound, PackageInvalid, PublishRejected
 from quarters.model.recipe import Output
+from quarters.protocol.snapshots import Promotion
 from quarters.storage import packages
 from quarters.storage.database import Database
 from quarters.storage.schema import build_needs
@@ -193,6 +195,41 @@ async def test_the_same_version_with_other_content_is_refused(press: Press) -> N
     await press.published(recipe("greet"), package("greet"))
     message = await refusal(press, recipe("greet"), package("greet", text="Other.\n"))
     assert "published already with other content" in message
+
+
+@pytest.mark.parametrize("gone", ["removed", "rolled back"])
+async def test_a_name_that_clients_may_have_never_gets_other_content(press: Press, gone: str) -> None:
+    await press.upload(package("greet"))
+    if gone == "removed":
+        await press.publisher.remove("own", "x86_64", "greet", "anna")
+    else:
+        await press.publisher.rollback("own", 1, "anna")
+    other = package("greet", text="Other.\n")
+    with pytest.raises(PublishRejected, match="published before with other content, which clients may have"):
+        await press.upload(other)
+    assert "raise its release number" in await refusal(press, recipe("greet"), other)
+    await press.repository("another")
+    await press.upload(other, "another")
+    with pytest.raises(PublishRejected, match="published before with other content"):
+        await press.promotions.promote("another", Promotion(target="own", packages=("greet",)), "anna")
+    await press.upload(package("greet"))
+    assert await press.listed() == {"greet": "1.0-1"}
+
+
+async def test_versions_that_were_taken_back_are_told_from_those_that_others_followed(press: Press) -> None:
+    for name, versions in {"removed": ["1-1"], "reverted": ["1-1", "2-1"], "raised": ["1-1", "2-1"]}.items():
+        for version in versions:
+            press.clock.at += timedelta(hours=1)
+            await press.upload(package(name, version))
+    await press.publisher.rollback("own", 4, "anna")
+    await press.upload(package("raised", "1-1"))
+    await press.upload(package("raised", "2-1"))
+    await press.publisher.remove("own", "x86_64", "removed", "anna")
+    former = await press.database.read(packages.former, "own", "x86_64")
+    assert former == {"removed": {"1-1"}}
+    await press.publisher.rollback("own", 3, "anna")
+    former = await press.database.read(packages.former, "own", "x86_64")
+    assert former == {"reverted": {"2-1"}, "raised": {"1-1", "2-1"}}
 
 
 async def test_the_very_same_file_again_succeeds_without_a_snapshot(press: Press) -> None:

@@ -44,6 +44,8 @@ class Catalog:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """By pkgbase, the sentence that says why its recipe cannot be read."""
     bumping: Bump = Bump.MINOR
+    former: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By pkgname, versions that were published and taken back: their file names are spent. Empty where nobody asks."""
     linked: tuple[Linked, ...] = ()
     """The published packages by their libraries; empty where nothing has to be rebuilt."""
     broken: Mapping[str, tuple[Loss, ...]] = field(default_factory=dict)

@@ -54,7 +54,10 @@ def standing(pkgbase: str, catalog: Catalog, format: Format) -> Standing:
         return Standing(Cause.NEW, next_bump(pkgbase, catalog, format), f"{version} was never published")
     order = format.compare(version, published)
     if order > 0:
-        return Standing(Cause.NEW_VERSION, declared, f"{version} is newer than the published {published}")
+        detail = f"{version} is newer than the published {published}"
+        # What a pkgver() function said will not be said again: that was older.
+        bump = declared if candidate.recipe.dynamic_version else next_bump(pkgbase, catalog, format)
+        return Standing(Cause.NEW_VERSION, bump, detail)
     if catalog.built.get(pkgbase, candidate.fingerprint) == candidate.fingerprint:
         lost = catalog.broken.get(pkgbase)
         if lost and catalog.bumping is not Bump.NONE:
@@ -106,7 +109,7 @@ def next_bump(pkgbase: str, catalog: Catalog, format: Format) -> int:
     # By name too: a package may have moved here from another pkgbase, and its file name holds no pkgbase.
     versions = set(catalog.versions_by_base.get(pkgbase, ()))
     for output in recipe.outputs:
-        versions.update(catalog.versions_by_name.get(output.name, ()))
+        versions.update(catalog.versions_by_name.get(output.name, ()), catalog.former.get(output.name, ()))
     bumps = []
     for published in versions:
         # What a pkgver() function said last time it may well say again; the release still is the recipe's.

@@ -1,13 +1,16 @@
 """What a publish is to change in a repository, gathered before anything is written."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Self
 
 import msgspec
+from sqlalchemy import Connection
 
 from quarters.formats.format import Format
 from quarters.model.errors import PublishRejected
 from quarters.model.repository import PackageFile, Repository
 from quarters.publishing.verify import Incumbent, arches_of, supersedes
+from quarters.storage import packages
 from quarters.storage.packages import Addition, Listed
 from quarters.storage.snapshots import Entry
 
@@ -41,11 +44,28 @@ def between(old: Iterable[Entry], new: Iterable[Entry]) -> Change:
 class Gathering:
     """Collects packages for one repository, each checked against what it lists and what was accepted before."""
 
-    def __init__(self, repository: Repository, listed: Iterable[Listed], format: Format) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        listed: Iterable[Listed],
+        contents: Mapping[tuple[str, str], Collection[str]],
+        format: Format,
+    ) -> None:
+        """`contents` are all that is known of what bore a file name, by architecture and that name."""
         self._repository = repository
         self._format = format
         self._listed = {(it.arch, it.file.name): _incumbent(it.file, it.fingerprint) for it in listed}
+        self._contents = contents
         self._accepted: dict[tuple[str, str], Incumbent] = {}
+
+    @classmethod
+    def of(
+        cls, connection: Connection, repository: Repository, names: Collection[str], format: Format
+    ) -> Self:
+        """For packages of these names."""
+        name = repository.name
+        listed = packages.standing(connection, name, names)
+        return cls(repository, listed, packages.contents(connection, name, repository.arches, names), format)
 
     def accept(
         self, files: Iterable[PackageFile], fingerprint: str = "", *, allow_downgrade: bool = False
@@ -56,6 +76,7 @@ class Gathering:
             for arch in arches_of(file, self._repository.arches, self._repository.name):
                 incumbent = taken.get((arch, file.name)) or self._incumbent(arch, file.name)
                 if supersedes(file, fingerprint, incumbent, self._format, allow_downgrade=allow_downgrade):
+                    self._check_name(arch, file)
                     taken[arch, file.name] = _incumbent(file, fingerprint)
         self._accepted |= taken
         return frozenset(it.sha256 for it in taken.values())
@@ -68,6 +89,7 @@ class Gathering:
         if supersedes(
             package.file, package.fingerprint, incumbent, self._format, allow_downgrade=allow_downgrade
         ):
+            self._check_name(package.arch, package.file)
             self._accepted[package.arch, package.file.name] = _incumbent(package.file, package.fingerprint)
 
     def change(self, additions: Iterable[Addition]) -> Change:
@@ -79,6 +101,14 @@ class Gathering:
             gone=frozenset(self._accepted.keys() & self._listed.keys()),
             additions=tuple(it for it in additions if it.file.sha256 in wanted),
         )
+
+    def _check_name(self, arch: str, file: PackageFile) -> None:
+        """Clients and caches keep a file by its name: PublishRejected if that was another one's."""
+        if file.sha256 not in self._contents.get((arch, file.file_name), (file.sha256,)):
+            raise PublishRejected(
+                f"{file.name} {file.version} was published before with other content, which clients may have; "
+                "raise its release number."
+            )
 
     def _incumbent(self, arch: str, name: str) -> Incumbent | None:
         return self._accepted.get((arch, name)) or self._listed.get((arch, name))

@@ -28,7 +28,7 @@ from quarters.publishing.settings import PublishingSettings
 from quarters.publishing.staging import Staging
 from quarters.publishing.swap import Credit, told
 from quarters.publishing.verify import Delivered, check_delivered, check_promise, promise
-from quarters.storage import builds, events, packages, rebuilds, repositories
+from quarters.storage import builds, events, rebuilds, repositories
 from quarters.storage.builds import Uploaded
 from quarters.storage.database import Database
 from quarters.storage.packages import Addition
@@ -210,8 +210,8 @@ class Deliveries:
         names = {file.name for it in verified for file in it.files}
         gatherings = []
         for name in dict.fromkeys([verified[0].uploaded.build.repository, repository.name]):
-            listed = await self._database.read(packages.standing, name, names)
-            gatherings.append(Gathering(repository, listed, format))
+            target = msgspec.structs.replace(repository, name=name)
+            gatherings.append(await self._database.read(Gathering.of, target, names, format))
         accepted: list[Verified] = []
         for it in verified:
             build, taken = it.uploaded.build, frozenset[str]()

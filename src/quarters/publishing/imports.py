@@ -40,7 +40,7 @@ class Imports:
         here = (await self._held(sha256s)).keys()
         signed = await self._database.read(packages.signed, sha256s, repository.trusted_keys)
         format = self._intake.formats[repository.format]
-        gathering = Gathering(repository, await self._standing(name, offer.packages), format)
+        gathering = await self._gathering(repository, offer.packages)
 
         def verdict(offered: Offered) -> Weighed:
             try:
@@ -81,11 +81,7 @@ class Imports:
             repository = await self._database.read(repositories.get, name)
             here = await self._held(sha256s)
             signed = await self._database.read(packages.signed, sha256s, repository.trusted_keys)
-            gathering = Gathering(
-                repository,
-                await self._standing(name, here.values()),
-                self._intake.formats[repository.format],
-            )
+            gathering = await self._gathering(repository, here.values())
             refused, fresh = [], 0
             for sha256 in sha256s:
                 file = here.get(sha256)
@@ -116,8 +112,9 @@ class Imports:
 
         return await asyncio.to_thread(here)
 
-    async def _standing(self, name: str, files: Iterable[Offered | PackageFile]) -> Sequence[packages.Listed]:
-        return await self._database.read(packages.standing, name, {it.name for it in files})
+    async def _gathering(self, repository: Repository, files: Iterable[Offered | PackageFile]) -> Gathering:
+        names, format = {it.name for it in files}, self._intake.formats[repository.format]
+        return await self._database.read(Gathering.of, repository, names, format)
 
 
 def _usable(sha256: str, here: Collection[str], signed: Collection[str], repository: Repository) -> bool:

@@ -38,7 +38,8 @@ class Promotions:
             found, wanted = await self._database.read(_wanted, repository, promotion)
             listed = await self._database.read(packages.listed, target)
             format = self._formats[found.format]
-            gathering = Gathering(found, listed, format)
+            names = {it.file.name for it in wanted}
+            gathering = await self._database.read(Gathering.of, found, names, format)
             for it in wanted:
                 gathering.list(it)
             change = gathering.change([])

@@ -29,11 +29,11 @@ log = structlog.get_logger(__name__)
 
 
 class _Ready(msgspec.Struct, frozen=True):
-    """What a complete rebuild makes visible, and what its repository lists in these places now."""
+    """What a complete rebuild makes visible, and what that is held against."""
 
     repository: Repository
     staged: list[Listed]
-    listed: list[Listed]
+    gathering: Gathering
     downgrading: frozenset[int]
     """Builds whose packages may take the place of newer ones."""
 
@@ -89,9 +89,9 @@ class Staging:
 
     async def _publish(self, rebuild: Rebuild) -> None:
         async with self.swap.lock(rebuild.repository):
-            ready = await self._database.read(_ready, rebuild)
+            ready = await self._database.read(_ready, rebuild, self._formats)
             format = self._formats[ready.repository.format]
-            change, skipped = _gathered(ready, format)
+            change, skipped = _gathered(ready)
             left_out = rebuild.left_out
             if left_out is not None:
                 unforeseen = await self._database.read(_unforeseen, rebuild, change, format)
@@ -137,21 +137,21 @@ class Staging:
             await asyncio.to_thread(self._index.drop, name)
 
 
-def _ready(connection: Connection, rebuild: Rebuild) -> _Ready:
+def _ready(connection: Connection, rebuild: Rebuild, formats: Formats) -> _Ready:
     repository = repositories.get(connection, rebuild.repository)
     staged: dict[tuple[str, str], Listed] = {}
     for name in reversed(rebuilds.staging(connection, rebuild.id)):
         staged.update({(it.arch, it.file.name): it for it in packages.listed(connection, name)})
     found = [it for it in staged.values() if it.arch in repository.arches]
-    listed = packages.standing(connection, rebuild.repository, {it.file.name for it in found})
+    names = {it.file.name for it in found}
+    gathering = Gathering.of(connection, repository, names, formats[repository.format])
     members = rebuilds.members(connection, rebuild.id)
-    return _Ready(repository, found, listed, frozenset(it.id for it in members if it.allow_downgrade))
+    return _Ready(repository, found, gathering, frozenset(it.id for it in members if it.allow_downgrade))
 
 
-def _gathered(ready: _Ready, format: Format) -> tuple[Change, list[str]]:
+def _gathered(ready: _Ready) -> tuple[Change, list[str]]:
     """What is to be listed, and the names of what is not, since there is something newer or different by now."""
-    gathering = Gathering(ready.repository, ready.listed, format)
-    skipped = []
+    gathering, skipped = ready.gathering, []
     for it in ready.staged:
         try:
             gathering.list(it, allow_downgrade=it.build in ready.downgrading)

@@ -117,8 +117,9 @@ class Uploads:
 
     async def _publish(self, name: str, group: Sequence[_Upload]) -> None:
         repository = await self._database.read(repositories.get, name)
-        listed = await self._database.read(packages.standing, name, {it.file.name for it in group})
-        gathering = Gathering(repository, listed, self._intake.formats[repository.format])
+        names = {it.file.name for it in group}
+        format = self._intake.formats[repository.format]
+        gathering = await self._database.read(Gathering.of, repository, names, format)
         accepted: dict[str, _Upload] = {}
         for upload in group:
             try:

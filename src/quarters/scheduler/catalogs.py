@@ -28,9 +28,13 @@ class View(NamedTuple):
     """Repositories of what a rebuild has built so far, the first before the others and before what is published."""
     linked: bool = False
     """Whether libraries matter, even if none was taken away."""
+    former: bool = False
+    """Whether something may be built again that was taken back; what is built by itself stays away from that."""
 
 
 PLAIN = View()
+ASKED = View(former=True)
+"""For what people ask for."""
 
 
 def read(
@@ -55,6 +59,7 @@ def read(
         checks=repository.checks,
         built=_built(connection, repository.name, arch, view),
         bumping=repository.bump,
+        former=packages.former(connection, repository.name, arch) if view.former else {},
         linked=there.linked,
         broken=broken(there.linked, there.lost, provided(upstream, format)) if there.lost else {},
         unreadable={name: one.problem for name, one in found.items() if one.recipe is None},

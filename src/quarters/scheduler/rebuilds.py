@@ -146,7 +146,7 @@ class Rebuilds:
 
         def make(connection: Connection) -> Proposal:
             tried = rebuilding.by_tries(rebuilds.tries(connection, rebuild.id))
-            view = View(rebuilds.staging(connection, rebuild.id), linked=True)
+            view = View(rebuilds.staging(connection, rebuild.id), linked=True, former=True)
             wish = rebuilding.left_over(tried)
             return propose(connection, repository.name, repository.arches, wish, self._formats, view)
 
@@ -210,7 +210,7 @@ class Rebuilds:
         await self._upstreams.ensure(repository)
 
         def make(connection: Connection) -> Proposal:
-            view = View(linked=True)
+            view = View(linked=True, former=True)
             return propose(connection, repository.name, arches, wish, self._formats, view)
 
         return repository, make

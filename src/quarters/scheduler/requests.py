@@ -16,6 +16,7 @@ from quarters.planning.outdated import Wanted, outdated
 from quarters.planning.plan import Plan
 from quarters.protocol.resources import BuildRequest, PlanRequest, Requested
 from quarters.scheduler.answers import answer, arches_of, chosen, refuse_unknown
+from quarters.scheduler.catalogs import ASKED, PLAIN
 from quarters.scheduler.enqueue import Order, enqueue
 from quarters.scheduler.proposals import Proposal, carry_out, propose, sentences
 from quarters.scheduler.settings import SchedulerSettings
@@ -56,7 +57,8 @@ class Requests:
             _asked(request.packages, force=request.force) if request.packages else _everything(request.force)
         )
         await self._upstreams.ensure(repository)
-        proposal = await self._database.read(propose, repository.name, [arch], wish, self._formats)
+        view = ASKED if request.packages else PLAIN
+        proposal = await self._database.read(propose, repository.name, [arch], wish, self._formats, view)
         return proposal.parts[0].plan
 
     async def request(self, request: BuildRequest, requester: str, along: Along | None = None) -> Requested:
@@ -72,7 +74,7 @@ class Requests:
 
         def make(connection: Connection) -> Proposal:
             wish = _asked(request.packages, force=request.force)
-            return propose(connection, repository.name, arches, wish, self._formats)
+            return propose(connection, repository.name, arches, wish, self._formats, ASKED)
 
         queue = partial(_queue, request=request, requester=requester, now=self._now())
 

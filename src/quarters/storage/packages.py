@@ -6,7 +6,19 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, Text, func, select, tuple_, type_coerce, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    Table,
+    Text,
+    and_,
+    func,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from quarters.model.errors import NotFound
@@ -106,6 +118,24 @@ def standing(connection: Connection, repository: str, names: Collection[str]) ->
     return found
 
 
+def contents(
+    connection: Connection, repository: str, arches: Collection[str], names: Collection[str]
+) -> dict[tuple[str, str], set[str]]:
+    """By architecture and file name, what snapshots that are still known list (sha256), of the packages `names`."""
+    found: dict[tuple[str, str], set[str]] = {}
+    wanted = sorted(names)
+    for start in range(0, len(wanted), _AT_ONCE):
+        query = (
+            select(entries.c.arch, packages.c.file_name, entries.c.sha256)
+            .join(packages, packages.c.sha256 == entries.c.sha256)
+            .where(entries.c.repository == repository, entries.c.arch.in_(arches))
+            .where(entries.c.name.in_(wanted[start : start + _AT_ONCE]))
+        )
+        for arch, file_name, sha256 in connection.execute(query):
+            found.setdefault((arch, file_name), set()).add(sha256)
+    return found
+
+
 def get(connection: Connection, repository: str, arch: str, name: str) -> Listed:
     """One package of the served snapshot, or NotFound."""
     query = _current(repository).where(entries.c.arch == arch, entries.c.name == name)
@@ -177,6 +207,35 @@ def published(connection: Connection, repository: str, arch: str) -> list[Publis
     )
     planned = (_decode_planned(text) for text in connection.execute(query).scalars())
     return [Published(name=it.name, version=it.version, base=it.base, provides=it.provides) for it in planned]
+
+
+def former(connection: Connection, repository: str, arch: str) -> dict[str, set[str]]:
+    """By name, the versions that only older snapshots list and that are no step on the way to the served one.
+
+    What was removed, or is newer than what is served since somebody rolled back.
+    """
+    old, new, listed = packages.alias(), packages.alias(), entries.alias()
+    query = (
+        select(entries.c.name, old.c.version)
+        .join(old, old.c.sha256 == entries.c.sha256)
+        .outerjoin(
+            listed,
+            and_(
+                listed.c.repository == entries.c.repository,
+                listed.c.arch == entries.c.arch,
+                listed.c.name == entries.c.name,
+                listed.c.until.is_(None),
+            ),
+        )
+        .outerjoin(new, new.c.sha256 == listed.c.sha256)
+        .where(entries.c.repository == repository, entries.c.arch == arch, entries.c.until.is_not(None))
+        .where(or_(listed.c.id.is_(None), new.c.added_at < old.c.added_at))
+        .distinct()
+    )
+    found: dict[str, set[str]] = {}
+    for name, version in connection.execute(query):
+        found.setdefault(name, set()).add(version)
+    return found
 
 
 def fingerprints(connection: Connection, repository: str, arch: str) -> dict[str, str]:

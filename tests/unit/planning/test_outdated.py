@@ -5,7 +5,7 @@ import msgspec
 from quarters.model.build import Cause
 from quarters.model.recipe import Configuration
 from quarters.planning.outdated import Standing, Wanted, outdated, standing
-from tests.unit.planning.recipes import PACMAN, catalog, output, planned, published, recipe
+from tests.unit.planning.recipes import PACMAN, catalog, output, planned, published, recipe, with_
 
 OLD = {"foo": "old"}
 SAME = {"foo": "now"}
@@ -70,6 +70,15 @@ def test_a_lingering_package_of_an_older_version_does_not_make_its_base_outdated
 def test_a_package_that_moved_here_from_another_pkgbase_gets_a_file_name_of_its_own() -> None:
     known = catalog(recipe("foo"), here=published("foo=1.0-1", base="foo-old"))
     assert standing("foo", known, PACMAN) == Standing(Cause.NEW, 1, "1.0-1 was never published")
+
+
+def test_what_was_taken_back_gets_a_file_name_of_its_own() -> None:
+    removed = with_(catalog(recipe("foo")), former={"foo": {"0.9-1", "1.0-1", "1.0-1.1"}})
+    assert standing("foo", removed, PACMAN).bump == 2
+    rolled_back = with_(catalog(recipe("foo"), here=published("foo=0.9-1")), former={"foo": {"1.0-1"}})
+    assert standing("foo", rolled_back, PACMAN) == Standing(
+        Cause.NEW_VERSION, 1, "1.0-1 is newer than the published 0.9-1"
+    )
 
 
 def test_outdated_lists_only_what_can_be_built_here() -> None:
