@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from quarters.cli.connection import connect
-from quarters.cli.terminal import harmless
+from quarters.cli.terminal import harmless, outlined
 from quarters.model.build import SATISFIED
 from quarters.protocol.streams import LogEnd
 
@@ -31,7 +31,7 @@ async def log(
         if not follow:
             printed = await client.builds.log(build, attempt=attempt)
             if sys.stdout.isatty():
-                printed = harmless(printed.decode(errors="replace")).encode()
+                printed = outlined(harmless(printed.decode(errors="replace"))).encode()
             sys.stdout.buffer.write(printed)
             return 0
         shown = None
@@ -41,6 +41,6 @@ async def log(
             if shown not in (None, part.attempt):
                 print(f"--- attempt {part.attempt} ---")
             shown = part.attempt
-            sys.stdout.write(harmless(part.text) if sys.stdout.isatty() else part.text)
+            sys.stdout.write(outlined(harmless(part.text)) if sys.stdout.isatty() else part.text)
             sys.stdout.flush()
     return 1
