@@ -37,7 +37,7 @@ async def record(git: Git, changes: Sequence[Change]) -> str:
     """
     parent = await _head(git)
     if changes or not parent:
-        await git.run("fast-import", "--quiet", "--done", stdin=b"".join(_stream(changes, parent)))
+        await git.run("fast-import", "--quiet", "--done", stdin=b"".join(written(HEAD, changes, parent)))
         parent = await _head(git)
     return parent
 
@@ -46,10 +46,11 @@ async def _head(git: Git) -> str:
     return (await git.run("for-each-ref", "--format=%(objectname)", HEAD)).decode().strip()
 
 
-def _stream(changes: Sequence[Change], parent: str) -> Iterator[bytes]:
+def written(ref: str, changes: Sequence[Change], parent: str = "") -> Iterator[bytes]:
+    """What git-fast-import(1) reads: a commit on `ref` for each of `changes`, the first on top of `parent`."""
     begin = parent
     for change in changes or [Change(folder="", content=None)]:
-        yield f"commit {HEAD}\n".encode()
+        yield f"commit {ref}\n".encode()
         yield f"author {_person(change.author)} {change.at} +0000\n".encode()
         yield f"committer {_US} {change.at} +0000\n".encode()
         yield _data(change.message.encode())

@@ -17,9 +17,10 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Web:
-    """Reads addresses, through the proxy that the environment names; `timeout` is in seconds, for each of them."""
+    """Reads addresses, through `proxy` or the one that the environment names; `timeout` is in seconds, for each of them."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, proxy: str = "") -> None:
+        self._proxy = proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout)
 
     async def get(self, url: str, limit: int, etag: str = "", modified: str = "") -> Page | None:
@@ -29,7 +30,7 @@ class Web:
         try:
             async with (
                 aiohttp.ClientSession(timeout=self._timeout, trust_env=True) as session,
-                session.get(url, headers=headers) as answer,
+                session.get(url, headers=headers, proxy=self._proxy or None) as answer,
             ):
                 if answer.status == 304 and (etag or modified):
                     return None
