@@ -51,6 +51,7 @@ class Recorder:
         self.given: dict[int, Assignment] = {}
         self.failures: list[str] = []
         """Methods whose next call fails after it has done half of its work."""
+        self.asking = 0
         self._changed = asyncio.Event()
 
     def assign(self, assignment: Assignment, files: Mapping[str, str]) -> None:
@@ -66,6 +67,12 @@ class Recorder:
             await self._changed.wait()
         return self.finished[build]
 
+    async def until_nobody_asks(self) -> None:
+        """Return when no claim is open."""
+        while self.asking:
+            self._changed.clear()
+            await self._changed.wait()
+
     async def until_logged(self, build: int, words: str) -> None:
         """Return when the log of `build` holds `words`."""
         while words.encode() not in self.logs[build]:
@@ -78,9 +85,14 @@ class Recorder:
 
     async def claim(self, request: ClaimRequest) -> ClaimReply:
         """Wait without end."""
-        while not self.waiting:
-            self._changed.clear()
-            await self._changed.wait()
+        self.asking += 1
+        try:
+            while not self.waiting:
+                self._changed.clear()
+                await self._changed.wait()
+        finally:
+            self.asking -= 1
+            self._changed.set()
         given, self.waiting = self.waiting[: request.free], self.waiting[request.free :]
         self.given |= {one.build: one for one in given}
         return ClaimReply(tuple(given))
@@ -106,13 +118,22 @@ class Recorder:
             self.given[key.build], attempt=key.attempt + 1, lease=f"{key.lease} again"
         )
         self.given[key.build] = again
+        self._changed.set()
         return again
 
+    async def until_resumed(self, build: int) -> None:
+        """Return when `build` was given out a second time to who had it."""
+        while self.given[build].attempt == 1:
+            self._changed.clear()
+            await self._changed.wait()
+
     async def append_log(self, key: LeaseKey, offset: int, data: bytes) -> Received:
-        """Take only what follows on."""
+        """Take only what follows on, of the log of the newest attempt."""
         self._check(key)
         log = self.logs[key.build]
-        assert offset == len(log)
+        if offset != len(log):
+            assert offset > len(log), "what is there already need not be sent again"
+            return Received(len(log))
         if "append_log" in self.failures:
             self.failures.remove("append_log")
             log += data[: len(data) // 2]
@@ -131,6 +152,8 @@ class Recorder:
         """Take only what follows on, and verify the whole."""
         self._check(key)
         stored = self.artifacts[artifact.file_name]
+        if offset > len(stored):
+            return Received(len(stored))
         assert offset == len(stored)
         data = path.read_bytes()[offset:]
         if "upload_artifact" in self.failures:

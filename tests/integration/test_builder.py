@@ -124,6 +124,7 @@ async def test_a_build_whose_lease_ends_is_stopped_and_reports_nothing(data: Pat
     async with asyncio.timeout(60), running(server, data):
         await server.until_logged(1, "\nwaiting\n")
         (server.cancelled if how == "cancelled" else server.lost).add(1)
+        server.taken.add(1)
         # The slot is free again: the next build is taken and ends.
         server.assign(assignment(2), pkgbuild())
         assert (await server.until_finished(2)).outcome is Outcome.BUILT
@@ -131,7 +132,7 @@ async def test_a_build_whose_lease_ends_is_stopped_and_reports_nothing(data: Pat
         assert inhabitants(data) == []
 
 
-async def test_a_stopped_builder_gives_up_its_builds_and_leaves_nothing(data: Path) -> None:
+async def test_a_stopped_builder_hands_back_its_builds_and_leaves_nothing(data: Path) -> None:
     server = Recorder()
     server.assign(assignment(), pkgbuild(WAITING))
     async with asyncio.timeout(60), running(server, data):
@@ -139,7 +140,7 @@ async def test_a_stopped_builder_gives_up_its_builds_and_leaves_nothing(data: Pa
         assert inhabitants(data)
     assert inhabitants(data) == []
     assert list((data / "work").iterdir()) == []
-    assert server.finished == {}
+    assert server.finished[1].outcome is Outcome.HANDED_BACK
 
 
 async def test_a_draining_builder_finishes_what_it_has_and_takes_nothing_new(data: Path) -> None:
@@ -150,6 +151,7 @@ async def test_a_draining_builder_finishes_what_it_has_and_takes_nothing_new(dat
         task = asyncio.create_task(builder.run())
         await server.until_logged(1, "\nwaiting\n")
         builder.drain()
+        await server.until_nobody_asks()
         server.assign(assignment(2), pkgbuild())
         let_go(data)
         await task

@@ -2,23 +2,28 @@
 
 import asyncio
 import fcntl
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from quarters import __version__
+from quarters.builder import record
 from quarters.builder.attempt import Attempt
 from quarters.builder.capacity import Capacity
 from quarters.builder.executors.executor import Executor
-from quarters.builder.leftovers import WORK
+from quarters.builder.hold import Hold
+from quarters.builder.last_word import last_word
+from quarters.builder.leftovers import WORK, deliverable
 from quarters.builder.persistence import persistently
 from quarters.builder.server import Server
 from quarters.builder.settings import BuilderSettings
 from quarters.builder.signing import signer
-from quarters.builder.workspace import prepared
+from quarters.builder.workspace import Workspace, left, prepared, remove
 from quarters.model.errors import DataFolderBusy, DataFolderUnusable, LeaseLost, QuartersError
 from quarters.protocol.builds import Assignment, ClaimRequest
 
@@ -28,7 +33,7 @@ _report = structlog.stdlib.get_logger(__name__)
 
 
 class Agent:
-    """A builder. Cancel `run` to stop at once: what is being built is given up, and its leases run out."""
+    """A builder. Cancel `run` to stop at once: what is being built is handed back, what was built is sent later."""
 
     def __init__(
         self, settings: BuilderSettings, server: Server, executor: Executor, now: Callable[[], datetime]
@@ -40,6 +45,8 @@ class Agent:
         self._capacity = Capacity(settings)
         self._running: dict[int, asyncio.Task[None]] = {}
         self._draining = asyncio.Event()
+        self.drained = asyncio.Event()
+        """Set once nothing is built any more after `drain`."""
 
     def drain(self) -> None:
         """Claim nothing more; `run` returns when what is being built has ended."""
@@ -49,12 +56,15 @@ class Agent:
         """Claim and build until drained or cancelled; DataFolderBusy if another builder uses the same folder."""
         with _locked(self._settings.data):
             await self._executor.start()
+            for slot, folder in enumerate(deliverable(self._settings.data)):
+                self._begin(slot, self._delivery(slot, folder))
             draining = asyncio.create_task(self._draining.wait())
             try:
                 while not self._draining.is_set():
                     await self._claim(draining)
                 if self._running:
                     await asyncio.wait(self._running.values())
+                self.drained.set()
             finally:
                 draining.cancel()
                 await self._abandon()
@@ -81,26 +91,47 @@ class Agent:
             await asyncio.wait({claiming, draining}, return_when=asyncio.FIRST_COMPLETED)
             if claiming.done():
                 for slot, assignment in zip(free, claiming.result().assignments, strict=False):
-                    self._begin(slot, assignment)
+                    self._begin(slot, self._attempt(slot, assignment))
         finally:
             claiming.cancel()
 
-    def _begin(self, slot: int, assignment: Assignment) -> None:
-        task = asyncio.create_task(self._attempt(slot, assignment), name=f"build {assignment.build}")
+    def _begin(self, slot: int, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"slot {slot}")
         self._running[slot] = task
         task.add_done_callback(lambda _: self._running.pop(slot))
 
     async def _attempt(self, slot: int, assignment: Assignment) -> None:
         name = f"{assignment.build}-{assignment.attempt}"
-        report = _report.bind(build=assignment.build, attempt=assignment.attempt, pkgbase=assignment.pkgbase)
-        report.info("build begun")
-        try:
+        with self._reported(assignment) as report:
             async with prepared(
                 self._settings.data / WORK, name, self._settings.first_uid + slot
             ) as workspace:
-                patience, signing = self._settings.patience, signer(self._settings)
-                attempt = Attempt(assignment, workspace, self._executor, self._server, patience, signing)
-                await attempt.run(self._settings.log_limit, self._now)
+                report.info("build begun")
+                hold = Hold(self._server, assignment, self._settings.patience)
+                attempt = Attempt(hold, workspace, self._executor, signer(self._settings))
+                async with last_word(hold, workspace):
+                    await attempt.run(self._settings.log_limit, self._now)
+
+    async def _delivery(self, slot: int, folder: Path) -> None:
+        """Send what a predecessor had built before it was ended."""
+        workspace = Workspace(folder, self._settings.first_uid + slot)
+        built = await asyncio.to_thread(record.read, workspace)
+        if built is None:
+            await remove(folder)
+            return
+        with self._reported(built.assignment) as report:
+            async with left(workspace):
+                report.info("delivery begun")
+                hold = Hold(self._server, built.assignment, math.inf)
+                async with last_word(hold, workspace):
+                    attempt = Attempt(hold, workspace, self._executor)
+                    await attempt.deliver(built, self._settings.log_limit, self._now)
+
+    @contextmanager
+    def _reported(self, assignment: Assignment) -> Iterator[structlog.stdlib.BoundLogger]:
+        report = _report.bind(build=assignment.build, attempt=assignment.attempt, pkgbase=assignment.pkgbase)
+        try:
+            yield report
             report.info("build ended")
         except* LeaseLost as lost:
             report.info("build given up", why=str(lost.exceptions[0]))

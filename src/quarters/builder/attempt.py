@@ -1,140 +1,168 @@
 """One claimed build from its recipe to the word that ends it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 import msgspec
 import structlog
 
-from quarters.builder import log
+from quarters.builder import log, record
 from quarters.builder.executors.executor import Executor
 from quarters.builder.failure import BuildFailed
+from quarters.builder.hold import Hold
 from quarters.builder.journal import Journal
 from quarters.builder.meter import Meter
-from quarters.builder.persistence import persistently
 from quarters.builder.recipe import fetch
-from quarters.builder.server import Server
+from quarters.builder.record import Built
 from quarters.builder.signing import Signer
-from quarters.builder.upload import upload
+from quarters.builder.upload import described, upload
 from quarters.builder.workspace import Workspace
 from quarters.model.build import Outcome, Reason, Step
-from quarters.model.errors import LeaseLost, QuartersError
+from quarters.model.errors import LeaseLost
 from quarters.model.text import plain
-from quarters.protocol.builds import Assignment, Finish, Heartbeat, LeaseKey
+from quarters.protocol.builds import Finish, Heartbeat, HeartbeatReply, LeaseKey, Measured
 
 _LONGEST_NAME = 255
 _report = structlog.stdlib.get_logger(__name__)
 
 
 class Attempt:
-    """Works on `assignment` in `workspace`; ends when the server knows how it ended, or when the lease is lost."""
+    """Works on a build in `workspace`; ends when the server knows how it ended, or when the lease is lost."""
 
     def __init__(
-        self,
-        assignment: Assignment,
-        workspace: Workspace,
-        executor: Executor,
-        server: Server,
-        patience: float,
-        signer: Signer | None = None,
+        self, hold: Hold, workspace: Workspace, executor: Executor, signer: Signer | None = None
     ) -> None:
-        self._assignment = assignment
+        self._hold = hold
         self._workspace = workspace
         self._executor = executor
-        self._server = server
-        self._patience = patience
         self._signer = signer
-        self._key = LeaseKey.of(assignment)
 
     async def run(self, log_limit: int, now: Callable[[], datetime]) -> None:
         """Build, keep the lease alive and the log flowing meanwhile; LeaseLost is raised in a group."""
         with log.BuildLog(self._workspace.log, log_limit) as build_log:
-            journal = Journal(build_log, now)
-            async with asyncio.TaskGroup() as group:
-                heart = group.create_task(self._beat(journal))
-                sender = group.create_task(log.send(build_log, self._server, self._key, self._patience))
-                meter = Meter(self._workspace)
-                watching = group.create_task(meter.watch())
-                finish = await self._work(journal)
-                watching.cancel()
-                finish = msgspec.structs.replace(finish, measured=await meter.measured())
-                build_log.close()
-                await sender
-                await persistently(lambda: self._server.finish(self._key, finish), self._patience)
-                heart.cancel()
+            await self._alive(Journal(build_log, now), self._build, begun=False)
+
+    async def deliver(self, built: Built, log_limit: int, now: Callable[[], datetime]) -> None:
+        """Send what a predecessor had built; raises like `run`."""
+        with log.BuildLog(self._workspace.log, log_limit) as build_log:
+            journal = Journal(build_log, now, built.finish.steps)
+            build_log.say("The builder was started again; what it had built is sent now.")
+            await self._alive(journal, partial(self._redeliver, built.finish), begun=True)
+
+    async def _alive(
+        self, journal: Journal, work: Callable[[Journal], Awaitable[Finish]], *, begun: bool
+    ) -> None:
+        async with asyncio.TaskGroup() as group:
+            heart = group.create_task(self._beat(journal))
+            sender = group.create_task(log.send(journal.log, self._hold, begun=begun))
+            self._meter = Meter(self._workspace)
+            watching = group.create_task(self._meter.watch())
+            finish = await self._ended(journal, work)
+            watching.cancel()
+            if finish.measured == Measured():
+                finish = msgspec.structs.replace(finish, measured=await self._meter.measured())
+            journal.log.close()
+            await sender
+            await self._hold.ask(lambda key: self._hold.server.finish(key, finish))
+            self._workspace.built.unlink(missing_ok=True)
+            heart.cancel()
 
     async def _beat(self, journal: Journal) -> None:
         while True:
             journal.changed.clear()
             heartbeat = Heartbeat(steps=journal.steps)
-            reply = await persistently(
-                lambda: self._server.heartbeat(self._key, heartbeat),  # noqa: B023
-                self._patience,
-                longest=self._assignment.heartbeat,
-            )
+
+            async def beat(key: LeaseKey) -> HeartbeatReply:
+                return await self._hold.server.heartbeat(key, heartbeat)  # noqa: B023
+
+            every = self._hold.assignment.heartbeat
+            reply = await self._hold.ask(beat, longest=every)
             if reply.cancel:
                 raise LeaseLost("The server ended the build.")
             try:
-                async with asyncio.timeout(self._assignment.heartbeat):
+                async with asyncio.timeout(every):
                     await journal.changed.wait()
             except TimeoutError:
                 continue
 
-    async def _work(self, journal: Journal) -> Finish:
+    async def _ended(self, journal: Journal, work: Callable[[Journal], Awaitable[Finish]]) -> Finish:
         try:
-            finish = await self._build(journal)
+            finish = await work(journal)
+        except LeaseLost:
+            raise
         except BuildFailed as failure:
             journal.end(failure.exit_code)
-            finish = Finish(
-                outcome=Outcome.FAILED,
-                steps=journal.steps,
-                reason=failure.reason,
-                command=failure.command,
-                exit_code=failure.exit_code,
-                message=plain(str(failure)),
-                missing=plain(failure.missing)[:_LONGEST_NAME],
-            )
+            finish = failed(failure, journal)
         except _Overdue as overdue:
             journal.end(None)
             finish = Finish(outcome=Outcome.TIMED_OUT, steps=journal.steps, message=str(overdue))
-        except LeaseLost:
-            raise
-        except (OSError, QuartersError) as error:
-            _report.exception("the builder failed", build=self._assignment.build)
+        except Exception as error:  # noqa: BLE001 (the outermost frame of the work: its builder failed, not the build)
+            _report.exception("the builder failed", build=self._hold.assignment.build)
             journal.end(None)
-            finish = Finish(
-                outcome=Outcome.FAILED,
-                steps=journal.steps,
-                reason=Reason.INTERNAL_ERROR,
-                message=plain(f"The builder failed: {error}"),
-            )
+            finish = failed(BuildFailed(Reason.INTERNAL_ERROR, f"The builder failed: {error}"), journal)
         if finish.message:
             journal.log.say(finish.message)
         return finish
 
     async def _build(self, journal: Journal) -> Finish:
-        limit = asyncio.timeout(self._assignment.timeout)
+        limit = asyncio.timeout(self._hold.assignment.timeout)
         try:
             async with limit:
                 version = await self._make(journal)
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise _Overdue(f"The build took longer than {self._assignment.timeout} s.") from None
+            raise _Overdue(f"The build took longer than {self._hold.assignment.timeout} s.") from None
         journal.begin(Step.UPLOAD)
-        artifacts = await upload(
-            self._workspace.artifacts, self._server, self._key, self._patience, self._signer
+        artifacts = await described(self._workspace.artifacts, self._signer)
+        measured = await self._meter.measured()
+        finish = Finish(
+            outcome=Outcome.BUILT,
+            steps=journal.steps,
+            version=version,
+            artifacts=artifacts,
+            measured=measured,
         )
-        journal.end(0)
-        return Finish(outcome=Outcome.BUILT, steps=journal.steps, version=version, artifacts=artifacts)
+        return await self._deliver(finish, journal, begun=False)
 
     async def _make(self, journal: Journal) -> str:
+        assignment = self._hold.assignment
         journal.begin(Step.ROOT)
-        await self._executor.furnish(self._assignment, self._workspace)
+        await self._executor.furnish(assignment, self._workspace)
         journal.begin(Step.RECIPE)
-        await fetch(self._assignment, self._workspace, self._server, self._patience)
-        return await self._executor.build(self._assignment, self._workspace, journal)
+        await fetch(self._hold, self._workspace)
+        return await self._executor.build(assignment, self._workspace, journal)
+
+    async def _redeliver(self, finish: Finish, journal: Journal) -> Finish:
+        if not await asyncio.to_thread(record.is_whole, finish.artifacts, self._workspace.artifacts):
+            raise BuildFailed(Reason.INTERNAL_ERROR, "What was built is damaged on the builder's disk.")
+        return await self._deliver(finish, journal, begun=True)
+
+    async def _deliver(self, finish: Finish, journal: Journal, *, begun: bool) -> Finish:
+        def keep() -> None:
+            record.keep(self._workspace, Built(self._hold.assignment, finish))
+
+        keep()
+        self._hold.resumed = keep
+        self._hold.persevere()
+        await upload(self._workspace.artifacts, finish.artifacts, self._hold, begun=begun)
+        journal.end(0)
+        return msgspec.structs.replace(finish, steps=journal.steps)
+
+
+def failed(failure: BuildFailed, journal: Journal) -> Finish:
+    """What the server is told about a failure."""
+    return Finish(
+        outcome=Outcome.FAILED,
+        steps=journal.steps,
+        reason=failure.reason,
+        command=failure.command,
+        exit_code=failure.exit_code,
+        message=plain(str(failure)),
+        missing=plain(failure.missing)[:_LONGEST_NAME],
+    )
 
 
 class _Overdue(Exception):

@@ -1,7 +1,7 @@
 """The steps of an attempt: when each began and ended, and its place in the log."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -13,11 +13,12 @@ from quarters.model.build import Step, StepRecord
 class Journal:
     """Records steps one after the other and marks them in the log."""
 
-    def __init__(self, log: BuildLog, now: Callable[[], datetime]) -> None:
+    def __init__(self, log: BuildLog, now: Callable[[], datetime], steps: Sequence[StepRecord] = ()) -> None:
+        """`steps` are those that a predecessor recorded, of which the last one may still run."""
         self.log = log
         self.changed = asyncio.Event()
         self._now = now
-        self._steps: list[StepRecord] = []
+        self._steps = list(steps)
 
     @property
     def steps(self) -> tuple[StepRecord, ...]:

@@ -1,11 +1,11 @@
-"""What a builder that was killed may have left: processes in sandboxes, mounts, work folders."""
+"""What a builder that was killed may have left: processes in sandboxes, mounts, work folders, packages to be sent."""
 
 import asyncio
 import os
 import signal
 from pathlib import Path
 
-from quarters.builder.workspace import PATH, remove
+from quarters.builder.workspace import PATH, Workspace, remove, stripped
 
 WORK = "work"
 
@@ -13,7 +13,8 @@ WORK = "work"
 async def end(data: Path) -> None:
     """Kill every process that a sandbox over `data` still holds, unmount what is mounted there, remove work folders.
 
-    The kernel has done the first by then, unless it was asked in the very moment in which a sandbox began.
+    The kernel has done the first by then, unless it was asked in the very moment in which a sandbox began. Of builds
+    that were finished, what is left to be sent stays.
     """
     work = (data / WORK).resolve()
     for process in _processes():
@@ -23,10 +24,20 @@ async def end(data: Path) -> None:
         unmount = await asyncio.create_subprocess_exec("umount", "--lazy", "--", point, env={"PATH": PATH})
         await unmount.wait()
     if work.is_dir():
+        unsent = deliverable(data)
         for folder in work.iterdir():
-            await remove(folder)
+            if folder not in unsent:
+                await remove(folder)
+            else:
+                await stripped(Workspace(folder, os.getuid()))
     work.mkdir(parents=True, exist_ok=True)
     work.chmod(0o700)
+
+
+def deliverable(data: Path) -> list[Path]:
+    """The work folders of builds whose packages are built and not all sent."""
+    work = (data / WORK).resolve()
+    return sorted(path for path in work.glob("*") if Workspace(path, os.getuid()).built.is_file())
 
 
 def _processes() -> list[Path]:

@@ -1,29 +1,32 @@
 """The log of an attempt: a local file that grows, and its copy on the server that follows."""
 
 import asyncio
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from quarters.builder.failure import BuildFailed
-from quarters.builder.persistence import AWAY, persistently
-from quarters.builder.server import Server
+from quarters.builder.hold import Hold
+from quarters.builder.persistence import AWAY, Patience
 from quarters.model.build import Reason
-from quarters.protocol.builds import LeaseKey
 
 _BATCH = 0.2
 """Seconds that output is gathered before it is sent."""
-_CHUNK = 64 << 10
+_LITTLE = 64 << 10
+"""Bytes for which it is not yet worth while to send."""
+_PIECE = 1 << 20
+"""Most bytes that are sent at once."""
 _TAIL = 64 << 10
 
 
 class BuildLog:
-    """Appends to the file at `path`; output of more than `limit` bytes ends the build."""
+    """Appends to the file at `path`, which may have been begun before; output past `limit` bytes ends the build."""
 
     def __init__(self, path: Path, limit: int) -> None:
-        self._file = path.open("w+b", buffering=0)
+        self._file = path.open("a+b", buffering=0)
         self._limit = limit
-        self.size = 0
+        self.size = os.fstat(self._file.fileno()).st_size
         self.grown = asyncio.Event()
         self.closed = asyncio.Event()
 
@@ -58,15 +61,13 @@ class BuildLog:
 
     def read(self, offset: int, size: int) -> bytes:
         """At most `size` bytes from `offset` on."""
-        self._file.seek(offset)
-        return self._file.read(size) or b""
+        return os.pread(self._file.fileno(), size, offset)
 
     def tail(self, start: int) -> str:
         """The end of what was written from `start` on."""
         return self.read(max(start, self.size - _TAIL), _TAIL).decode(errors="replace")
 
     def _append(self, data: bytes) -> None:
-        self._file.seek(self.size)
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
@@ -74,21 +75,31 @@ class BuildLog:
         self.grown.set()
 
 
-async def send(log: BuildLog, server: Server, key: LeaseKey, patience: float) -> None:
-    """Copy `log` to the server, in order and without gaps, until all of a closed log has arrived."""
-    received = 0
+async def send(log: BuildLog, hold: Hold, *, begun: bool) -> None:
+    """Copy `log` to the server, in order and without gaps, until all of a closed log has arrived.
+
+    Some of it may be there already where this was `begun` before.
+    """
+    received, piece = (await hold.ask(hold.server.log_received)).size if begun else 0, _PIECE
+    patience = Patience(hold.patience)
     while not (log.closed.is_set() and received >= log.size):
         if received >= log.size:
             log.grown.clear()
             await log.grown.wait()
-        if log.size - received < _CHUNK:
+        if log.size - received < _LITTLE:
             await _gather(log)
-        data = log.read(received, _CHUNK)
+        offset, data = received, log.read(received, piece)
         try:
-            received = (await server.append_log(key, received, data)).size if data else received
+            received = (await hold.once(lambda key: hold.server.append_log(key, offset, data))).size  # noqa: B023
+            piece = min(2 * piece, _PIECE)
         except AWAY:
-            # The bytes may have arrived although the answer did not.
-            received = (await persistently(lambda: server.log_received(key), patience)).size
+            # The bytes may have arrived although the answer did not; a link that breaks soon takes small ones.
+            received = (await hold.ask(hold.server.log_received)).size
+            piece = max(piece // 4, _LITTLE)
+        if received > offset or not data:
+            patience.restore()
+        else:
+            await patience.pause()
 
 
 async def _gather(log: BuildLog) -> None:

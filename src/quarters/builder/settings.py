@@ -2,6 +2,7 @@
 
 import platform
 import socket
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,13 @@ from quarters.model.size import Size
 
 def _machine() -> tuple[str, ...]:
     return (platform.machine(),)
+
+
+class OnStop(StrEnum):
+    """What a builder that is told to stop does with its builds."""
+
+    HAND_BACK = "hand_back"
+    FINISH = "finish"
 
 
 class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +64,9 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Processes and threads that one build may have at once; 0 is no limit."""
     cpu_weight: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """What a build gets of busy processors beside others: the `cpu.weight` of its control group, 100 for most."""
+    on_stop: OnStop = OnStop.HAND_BACK
+    """What a builder that is told to stop does with its builds: `hand_back` gives them back to the queue, `finish`
+    builds them to their end, until it is told a second time."""
     first_uid: int = 64000
     """Builds run as this user, or, with several slots, as this and the following ones; they need not exist."""
     cores: int = 0

@@ -35,6 +35,11 @@ class Workspace(msgspec.Struct, frozen=True):
         return self.folder / "log"
 
     @property
+    def built(self) -> Path:
+        """What is left to be sent, and under which lease; there only after the packages were built."""
+        return self.folder / "built.json"
+
+    @property
     def changes(self) -> Path:
         """What the attempt wrote into its root, at the paths that it has there."""
         return self.folder / "changes"
@@ -61,17 +66,33 @@ class Workspace(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def prepared(work: Path, name: str, uid: int) -> AsyncIterator[Workspace]:
-    """A fresh workspace `name` below `work`; removed on every way out."""
+    """A fresh workspace `name` below `work`; removed on every way out, unless there is something left to be sent."""
     workspace = Workspace(work / name, uid)
     await remove(workspace.folder)
     workspace.folder.mkdir(mode=0o700, parents=True)
-    try:
+    async with left(workspace):
         for folder in (workspace.changes, workspace.point, workspace.artifacts):
             folder.mkdir()
         workspace.changes.chmod(0o755)
         yield workspace
+
+
+@asynccontextmanager
+async def left(workspace: Workspace) -> AsyncIterator[None]:
+    """Meanwhile, work in a workspace that is there; afterwards it is removed, as above."""
+    try:
+        yield
     finally:
-        await to_the_end(remove(workspace.folder))
+        if not workspace.built.exists():
+            await to_the_end(remove(workspace.folder))
+
+
+async def stripped(workspace: Workspace) -> None:
+    """Remove everything but what is left to be sent."""
+    needed = (workspace.built, workspace.log, workspace.artifacts)
+    for path in workspace.folder.iterdir():
+        if path not in needed:
+            await remove(path)
 
 
 async def remove(folder: Path) -> None:

@@ -17,7 +17,9 @@ from quarters.model.size import Size
 app = App(
     name="builder",
     help_epilogue="It needs root and a token with the scope builder, made on the server with `quarters token create NAME "
-    "--scope builder`. It only ever calls the server, never the other way round. It runs until Ctrl-C or SIGTERM.",
+    "--scope builder`. It only ever calls the server, never the other way round. It runs until Ctrl-C or SIGTERM and then "
+    "hands its builds back, or finishes them first if builder.on_stop says so; what is built but not sent yet it sends "
+    "after its next start.",
 )
 
 _DESCRIPTOR = "/proc/self/fd/"
@@ -64,7 +66,7 @@ async def builder(
     parent: Annotated[int | None, Parameter(show=False)] = None,
 ) -> None:
     """Run a builder until it is told to stop."""
-    from quarters.cli.running import settings, stopped
+    from quarters.cli.running import settings, signals
     from quarters.wiring import logs
     from quarters.wiring.builder import run
     from quarters.wiring.parent import end_with
@@ -82,7 +84,8 @@ async def builder(
             f"`quarters token create {chosen.name} --scope builder`, and set QUARTERS_TOKEN or give --token-file."
         )
     logs.configure(quiet=parent is not None and sys.stderr.isatty())
-    await run(chosen, stopped())
+    stop, hurry = signals(2)
+    await run(chosen, stop, hurry)
 
 
 def hide_token(environ: MutableMapping[str, str]) -> None:

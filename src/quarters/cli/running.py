@@ -40,13 +40,20 @@ def settings(path: Path | None, **sections: dict[str, object]) -> Config:
 
 def stopped() -> asyncio.Event:
     """Set by the first SIGINT or SIGTERM; the second one ends the process at once."""
-    stop = asyncio.Event()
+    return signals(1)[0]
+
+
+def signals(count: int) -> list[asyncio.Event]:
+    """Each set by one more SIGINT or SIGTERM; what comes after the last one ends the process at once."""
+    events = [asyncio.Event() for _ in range(count)]
     loop = asyncio.get_running_loop()
 
-    def asked(number: signal.Signals) -> None:
-        stop.set()
-        loop.remove_signal_handler(number)
+    def asked() -> None:
+        next(event for event in events if not event.is_set()).set()
+        if events[-1].is_set():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked, number)
-    return stop
+        loop.add_signal_handler(number, asked)
+    return events

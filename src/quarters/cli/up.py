@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 app = App(
     name="up",
     help_epilogue="What it needs is made on the first start: the data folder, a signing key, a repository, tokens. It needs "
-    "root, because builds are isolated with mounts. It runs until Ctrl-C or SIGTERM; what was being built is built again "
-    "after the next start.",
+    "root, because builds are isolated with mounts. It runs until Ctrl-C or SIGTERM; what is being built then goes "
+    "back to the queue, unless builder.on_stop says that it is to be finished first.",
 )
 
 
@@ -45,9 +45,10 @@ async def up(
 
 
 async def _run(config: Config, file: Path | None) -> None:
+    from quarters.builder.settings import OnStop
     from quarters.cli import first_run
     from quarters.wiring.builder import check
-    from quarters.wiring.child import kept_alive
+    from quarters.wiring.child import GRACE, kept_alive
     from quarters.wiring.server import running
 
     check(config.builder)
@@ -58,10 +59,16 @@ async def _run(config: Config, file: Path | None) -> None:
         await first_run.introduce(server, folder, home)
         repository = await first_run.default_repository(server)
         token = await first_run.builder_token(server, folder, config.builder.name)
-        async with kept_alive("builder", _builder(server, config, token, file)):
+        finishes = config.builder.on_stop is OnStop.FINISH
+        grace = None if finishes else GRACE
+        async with kept_alive("builder", _builder(server, config, token, file), grace):
             _greet(server, repository.name, folder, config)
             await stop.wait()
-            output.say("Stopping.")
+            output.say(
+                "Stopping when what is being built has ended; once more to hand it back."
+                if finishes
+                else "Stopping."
+            )
     # Commands are not to be sent to a server that is gone; its data folder keeps how it was reached.
     if (known := read(home)) is not None and known.url == server.url:
         home.unlink()

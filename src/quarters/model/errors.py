@@ -45,6 +45,10 @@ class StorageFull(Unavailable):
     """There is no space left where Quarters keeps its data."""
 
 
+class UploadDamaged(Invalid):
+    """The file is not what was announced; send it again."""
+
+
 class RecipeInvalid(Invalid):
     """The recipe cannot be read."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quarters.formats.format import Formats
-from quarters.model.errors import Invalid
+from quarters.model.errors import Invalid, UploadDamaged
 from quarters.protocol.builds import ArtifactDigest, LeaseKey
 from quarters.storage.logs import LogFiles
 from quarters.storage.uploads import Content, Incoming
@@ -37,7 +37,7 @@ class Intake:
     ) -> tuple[int, bool]:
         """Take an artifact from `offset` on; how much is there, and whether that is all of it, verified and on the disk.
 
-        An offset beyond what is there is not taken. Invalid, and nothing is kept, if it is not what was announced.
+        An offset beyond what is there is not taken. UploadDamaged, and nothing is kept, if it is not what was announced.
         """
         there = path.stat().st_size if path.exists() else 0
         if not 0 <= offset <= min(there, artifact.size):
@@ -47,7 +47,7 @@ class Intake:
             return size, False
         if not await self.incoming.is_whole(path, Content(artifact.size, artifact.sha256)):
             path.unlink(missing_ok=True)
-            raise Invalid(
+            raise UploadDamaged(
                 f"{artifact.file_name} arrived damaged: its SHA-256 is not the announced one. Send it again."
             )
         return size, True
