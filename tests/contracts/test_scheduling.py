@@ -169,6 +169,22 @@ async def test_a_build_that_ran_out_of_memory_has_the_largest_builder_there_is_f
     assert "no builder has more than 0 bytes free" in await why(farm, other)
 
 
+async def test_small_builds_do_not_keep_a_large_one_waiting_for_ever(farm: Farm) -> None:
+    small = [configured(name, memory=2 * GIB) for name in ("a", "b", "c", "d")]
+    await farm.begin(configured("large", memory=7 * GIB), *small)
+    await farm.ask("a", "b", "c", "d", priority=1)
+    held = await claim(farm, memory=8 * GIB)
+    await farm.ask("large")
+    farm.clock.turn(1800)
+    await farm.fail(held[0])
+    again = (await farm.ask("a")).builds[0]
+    assert await names(farm, memory=8 * GIB) == []
+    assert await why(farm, again) == "It is ready for the builder anvil; a more urgent build goes first."
+    for one in held[1:]:
+        await farm.fail(one)
+    assert await names(farm, memory=8 * GIB) == ["large"]
+
+
 async def test_a_recipe_that_asks_for_more_than_any_builder_has_waits_for_one(farm: Farm) -> None:
     await farm.begin(configured("huge", memory=9 * GIB))
     assert await names(farm, memory=4 * GIB) == []

@@ -28,6 +28,7 @@ from quarters.planning.refusals import (
     TooLittleMemory,
     TooLowClass,
 )
+from quarters.planning.reservation import Running, expected_end, is_due_for_room, reserve
 from quarters.planning.shares import handicap
 
 
@@ -46,30 +47,48 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choose(
-    host: Host, ready: Iterable[Ready], farm: Farm, now: datetime, *, competing: Collection[str] = ()
+    host: Host,
+    ready: Iterable[Ready],
+    farm: Farm,
+    now: datetime,
+    *,
+    competing: Collection[str] = (),
+    running: Iterable[Running] = (),
 ) -> list[Build]:
-    """The builds that `host` gets for its free slots, the most urgent first.
+    """The builds that `host`, on which others are `running`, gets for its free slots, the most urgent first.
 
-    `competing` are the sources that want something now, beside those of `ready`.
+    `competing` are the sources that want something now, beside those of `ready`. Room is kept for the most urgent build
+    that has waited long enough for it.
     """
-    candidates = [
-        entry
-        for entry in ready
-        if entry.build.state is State.READY and refusal(entry, host, farm, now) is None
-    ]
+    running, kept = list(running), None
+    candidates = _candidates(ready, host, farm, now, late=True)
     sources = {*competing, *(entry.build.source for entry in candidates)}
     chosen: list[Build] = []
-    while candidates:
+    while candidates and host.free > 0:
         late = {source: handicap(source, farm.served, sources) for source in sources}
         first = min(candidates, key=lambda entry: (entry.due + late[entry.build.source], entry.build.id))
-        chosen.append(first.build)
-        farm = farm.with_one_more(first.build, first.build.duration or ASSUMED_DURATION)
-        host = host.with_one_more(first.build, farm.assumed)
-        if host.free <= 0:
-            break
-        rest = (entry for entry in candidates if entry is not first)
-        candidates = [entry for entry in rest if refusal(entry, host, farm, now) is None]
+        build, candidates = first.build, [entry for entry in candidates if entry is not first]
+        if refusal(first, host, farm, now) is not None:
+            kept = reserve(build, host, running, farm.assumed, now)
+        elif kept is None or (left := kept.beside(build, host, farm.assumed, now)) is not None:
+            kept = None if kept is None else left
+            chosen.append(build)
+            running.append(Running(build.memory, build.disk, ends_at=expected_end(build, now)))
+            farm = farm.with_one_more(build, build.duration or ASSUMED_DURATION)
+            host = host.with_one_more(build, farm.assumed)
+        candidates = _candidates(candidates, host, farm, now, late=kept is None)
     return chosen
+
+
+def _candidates(ready: Iterable[Ready], host: Host, farm: Farm, now: datetime, *, late: bool) -> list[Ready]:
+    """Those that `host` may be given and, if `late`, those for which it is time that room is kept."""
+    found = []
+    for entry in ready:
+        if entry.build.state is State.READY:
+            no = refusal(entry, host, farm, now)
+            if no is None or (late and is_due_for_room(entry.build, no, now)):
+                found.append(entry)
+    return found
 
 
 def refusal(entry: Ready, host: Host, farm: Farm, now: datetime) -> Refusal | None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from quarters.model.build import Build
 from quarters.model.builder import Builder
-from quarters.planning.assignment import choose
+from quarters.planning.assignment import Ready, choose
 from quarters.planning.farm import Assumed, Farm, Host
 from quarters.planning.shortlist import SPARE, Head, shortlist
 from quarters.scheduler.settings import SchedulerSettings
@@ -49,9 +49,28 @@ def select(
     farm = farm_of(connection, found, rules, now)
     listed = shortlist(_heads(found), host, farm, now)
     ready = queues.heads(connection, listed.queues, now, room, free + SPARE)
+    large = _too_large_for_now(connection, found, host, farm, now)
+    ready += large
     if any(entry.lost_by == builder.name for entry in ready):
         farm = msgspec.structs.replace(farm, others=tuple(builders.alive(connection, alive_since)))
-    return Selection(choose(host, ready, farm, now, competing=listed.sources), listed.sources)
+    running = leases.running_on(connection, builder.name) if large else ()
+    chosen = choose(host, ready, farm, now, competing=listed.sources, running=running)
+    return Selection(chosen, listed.sources)
+
+
+def _too_large_for_now(
+    connection: Connection, found: Collection[Standing], host: Host, farm: Farm, now: datetime
+) -> list[Ready]:
+    """The first build of each queue that `host` has no room for only because of what it is running."""
+    if not (host.memory or host.disk):
+        return []
+    room = _room(msgspec.structs.replace(host, memory=0, disk=0), farm.assumed)
+    fitting = {one.id: one.head for one in found}
+    larger = [one for one in queues.standings(connection, now, room) if one.head != fitting.get(one.id)]
+    if not larger:
+        return []
+    listed = shortlist(_heads(larger), host, farm, now)
+    return queues.heads(connection, listed.queues, now, room, 1)
 
 
 def is_worth_it(connection: Connection, builder: Builder, rules: Rules, now: datetime) -> bool:

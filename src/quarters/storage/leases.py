@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy import Connection, bindparam, insert, or_, select, text, update
@@ -13,6 +13,8 @@ from quarters.model.errors import LeaseLost
 from quarters.model.recipe import Recipe
 from quarters.model.repository import Repository
 from quarters.planning.farm import Needed
+from quarters.planning.order import ASSUMED_DURATION
+from quarters.planning.reservation import Running
 from quarters.storage.builds import build_of
 from quarters.storage.events import record
 from quarters.storage.schema import attempts, builds, repositories
@@ -20,6 +22,7 @@ from quarters.storage.transitions import transition_all
 
 _LOADS = select(builds.c.builder, builds.c.memory, builds.c.disk).where(text("builds.state = 'running'"))
 _LOADS_OF_ONE = _LOADS.where(builds.c.builder == bindparam("of"))
+_ENDS = _LOADS_OF_ONE.add_columns(builds.c.started_at, builds.c.duration)
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +113,15 @@ def loads(connection: Connection, builder: str | None = None) -> dict[str, list[
     found: dict[str, list[Needed]] = {}
     for row in connection.execute(query, values):
         found.setdefault(row.builder, []).append(Needed(row.memory, row.disk))
+    return found
+
+
+def running_on(connection: Connection, builder: str) -> list[Running]:
+    """What `builder` runs, with when each should be over."""
+    found = []
+    for row in connection.execute(_ENDS, {"of": builder}):
+        lasts = timedelta(seconds=row.duration or ASSUMED_DURATION)
+        found.append(Running(row.memory, row.disk, ends_at=row.started_at + lasts))
     return found
 
 
