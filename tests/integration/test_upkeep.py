@@ -105,7 +105,7 @@ async def test_the_commands_for_snapshots(filled: Running) -> None:
     ]  # fmt: skip
     assert await person.run("diff", "own", "4", "4") == "They list the same.\n"
     assert "rollback to 2" in await person.run("rollback", "own", "release-1", "--yes")
-    await person.run("unpin", "own", "release-1")
+    assert await person.json("unpin", "own", "release-1") == {"removed": "release-1"}
     assert "no pin" in await person.run("unpin", "own", "release-1", code=1)
 
 
@@ -117,7 +117,7 @@ async def test_the_commands_for_promotion(filled: Running) -> None:
     assert "stable is now at snapshot 2" in await person.run("promote", "own", "stable", "--all")
 
 
-async def test_several_files_are_published_in_one_snapshot_or_none_of_them(
+async def test_several_packages_come_and_go_in_one_snapshot_or_none_of_them(
     filled: Running, tmp_path: Path
 ) -> None:
     person, files = Person(filled), []
@@ -132,6 +132,10 @@ async def test_several_files_are_published_in_one_snapshot_or_none_of_them(
     assert [it["name"] for it in published] == ["one", "two"]
     assert (await filled.admin.snapshots.list("own")).items[0].number == before + 1
     await person.run("publish", "own", *files, "--allow-downgrade")
+    said = await person.run("remove", "own", "one", "three", "--yes", code=1)
+    assert "own lists no package 'three'." in said
+    removed = await person.json("remove", "own", "one", "two", "--yes")
+    assert (removed["number"], removed["note"]) == (before + 3, "removal of one, two")
 
 
 async def test_a_package_is_shown_with_all_that_is_known_of_it(filled: Running) -> None:

@@ -77,13 +77,13 @@ async def enable(name: str, /, *, json: Json = False) -> None:
 
 
 @app.command
-async def remove(name: str, /, *, yes: Yes = False) -> None:
+async def remove(name: str, /, *, yes: Yes = False, json: Json = False) -> None:
     """Forget a builder; it comes back when it asks for work again."""
     if not output.confirmed(f"Forget the builder {name}?", yes=yes):
         return
     async with connect() as client:
         await client.builders.remove(name)
-    output.say(f"Builder {name} is forgotten.")
+    output.gone(name, f"Builder {name} is forgotten.", json=json)
 
 
 def _standing(it: "BuilderView") -> str:

@@ -84,6 +84,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: s
         say(empty)
 
 
+def gone(name: str | int, sentence: str, *, json: bool) -> None:
+    """Say that something is there no more."""
+    return show({"removed": name}) if json else say(sentence)
+
+
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
     """Print names and values below each other; those without a value are left out."""
     grid = Table.grid(padding=(0, 2, 0, 0))

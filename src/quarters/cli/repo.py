@@ -188,13 +188,13 @@ async def edit(name: str, /, *, edits: Edits | None = None, json: Json = False) 
 
 
 @app.command
-async def delete(name: str, /, *, yes: Yes = False) -> None:
+async def delete(name: str, /, *, yes: Yes = False, json: Json = False) -> None:
     """Delete a repository that nothing belongs to any more."""
     if not output.confirmed(f"Delete the repository {name}?", yes=yes):
         return
     async with connect() as client:
         await client.repositories.delete(name)
-    output.say(f"Repository {name} is deleted.")
+    output.gone(name, f"Repository {name} is deleted.", json=json)
 
 
 app.command(repo_packages.packages)

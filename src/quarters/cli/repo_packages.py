@@ -13,7 +13,7 @@ from quarters.cli.connection import connect, everything
 from quarters.cli.output import Arch, DryRun, Json, Yes
 from quarters.cli.repo_snapshots import changes, tell
 from quarters.model.errors import Invalid
-from quarters.protocol.snapshots import Promotion
+from quarters.protocol.snapshots import Promotion, Removal
 
 if TYPE_CHECKING:
     from quarters.protocol.client import Client
@@ -105,18 +105,14 @@ async def _publish_all(
 async def remove(
     name: str, /, *packages: str, arch: Arch = None, yes: Yes = False, json: Json = False
 ) -> None:
-    """Take packages out of the index; older snapshots keep them."""
+    """Take packages out of the index, all of them at once; older snapshots keep them."""
     if not packages:
         raise Invalid("Name at least one package to remove.")
+    if not output.confirmed(f"Remove {', '.join(packages)} from {name}?", yes=yes):
+        return None
     async with connect() as client:
-        arches = (arch,) if arch else (await client.repositories.show(name)).arches
-        places = [
-            (place, package) for package in packages for place in await _arches(client, name, package, arches)
-        ]
-        if not output.confirmed(f"Remove {', '.join(packages)} from {name}?", yes=yes):
-            return None
-        made = [await client.repositories.remove(name, place, package) for place, package in places]
-    return output.show(made) if json else tell(made)
+        made = await client.repositories.remove_all(name, Removal(packages=packages, arch=arch))
+    return output.show(made) if json else tell([made])
 
 
 @Parameter(name="*")
@@ -153,14 +149,6 @@ async def promote(
         if done.snapshot is not None:
             tell([done.snapshot])
     return 1 if chosen.dry_run and done.missing else 0
-
-
-async def _arches(client: "Client", name: str, package: str, arches: tuple[str, ...]) -> list[str]:
-    """Those of `arches` that list the package; NotFound if none does."""
-    found = await everything(lambda cursor: client.repositories.packages(name, query=package, cursor=cursor))
-    listed = {it.arch for it in found if it.name == package}
-    # An `any` package is in the index of every architecture.
-    return [arch for arch in arches if arch in listed or "any" in listed] or list(arches[:1])
 
 
 def _with_signatures(files: tuple[Path, ...]) -> list[tuple[Path, bytes | None]]:

@@ -49,11 +49,11 @@ async def pin(name: str, snapshot: str, pin: str, /, *, json: Json = False) -> N
     return None
 
 
-async def unpin(name: str, pin: str, /) -> None:
+async def unpin(name: str, pin: str, /, *, json: Json = False) -> None:
     """Forget the name of a snapshot; the snapshot stays until it expires."""
     async with connect() as client:
         await client.snapshots.unpin(name, pin)
-    output.say(f"{pin} names no snapshot of {name} any more.")
+    output.gone(pin, f"{pin} names no snapshot of {name} any more.", json=json)
 
 
 async def rollback(name: str, snapshot: str, /, *, yes: Yes = False, json: Json = False) -> None:

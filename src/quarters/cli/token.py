@@ -49,14 +49,18 @@ async def list_(*, json: Json = False) -> None:
 
 @app.command
 async def revoke(
-    token: Annotated[int, Parameter(help="Its number in the list.")], /, *, yes: Yes = False
+    token: Annotated[int, Parameter(help="Its number in the list.")],
+    /,
+    *,
+    yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """End a token's life at once."""
     if not output.confirmed(f"Revoke token {token}?", yes=yes):
         return
     async with connect() as client:
         await client.tokens.revoke(token)
-    output.say(f"Token {token} is revoked.")
+    output.gone(token, f"Token {token} is revoked.", json=json)
 
 
 def _standing(it: Token) -> str:

@@ -1,6 +1,9 @@
 """Messages about a repository's snapshots: how they differ, what is promoted between repositories, what expires."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from quarters.model.repository import Snapshot
 
@@ -41,6 +44,13 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     added: tuple[Changed, ...]
     removed: tuple[Changed, ...]
     changed: tuple[Changed, ...]
+
+
+class Removal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """List packages no more, for one architecture or for all that list them; earlier snapshots keep them."""
+
+    packages: Annotated[tuple[str, ...], Meta(min_length=1)]
+    arch: str | None = None
 
 
 class Promotion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from quarters.model.errors import Conflict
+from quarters.model.errors import Conflict, NotFound
 from quarters.model.repository import Repository, Snapshot
 from quarters.model.selector import Selector
 from quarters.protocol.resources import PackageView
+from quarters.protocol.snapshots import Removal
 from quarters.publishing.change import Change, between
 from quarters.publishing.intake import Intake
-from quarters.publishing.swap import Credit, Swap
+from quarters.publishing.swap import Credit, Swap, told
 from quarters.publishing.uploads import PLAIN, Terms, Uploads
 from quarters.storage import history, packages, repositories, snapshots
 from quarters.storage.database import Database
@@ -38,11 +39,20 @@ class Publisher:
 
     async def remove(self, repository: str, arch: str, name: str, actor: str) -> Snapshot:
         """List a package no more for an architecture; NotFound."""
+        return await self.remove_all(repository, Removal(packages=(name,), arch=arch), actor)
+
+    async def remove_all(self, repository: str, removal: Removal, actor: str) -> Snapshot:
+        """List packages no more, all from one snapshot on; NotFound if any of them is not listed."""
+        arch, names = removal.arch, set(removal.packages)
+        where = f" for {arch}" if arch else ""
         async with self._swap.lock(repository):
             found = await self._database.read(repositories.get, repository)
-            await self._database.read(packages.get, repository, arch, name)
-            change = Change(gone=frozenset({(arch, name)}))
-            return await self._swap.publish(found, change, Credit(actor, f"removal of {name} for {arch}"))
+            listed = await self._database.read(packages.standing, repository, names)
+            gone = frozenset((it.arch, it.file.name) for it in listed if arch in (None, it.arch))
+            if missing := sorted(names.difference(name for _, name in gone)):
+                raise NotFound(f"{repository} lists no package {', '.join(map(repr, missing))}{where}.")
+            credit = Credit(actor, f"removal of {told(sorted(names))}{where}")
+            return await self._swap.publish(found, Change(gone=gone), credit)
 
     async def rollback(self, repository: str, which: Selector, actor: str) -> Snapshot:
         """Serve again what a snapshot listed, as a new snapshot; NotFound, Conflict if it is the served one."""

@@ -14,6 +14,7 @@ from quarters.protocol.resources import (
     RepositoryChange,
     RepositoryView,
 )
+from quarters.protocol.snapshots import Removal
 
 _ALL = "repositories"
 
@@ -91,6 +92,10 @@ class Repositories:
     async def remove(self, name: str, arch: str, pkgname: str) -> Snapshot:
         """Take a package out of the index; returns the snapshot without it."""
         return await self._transport.call("DELETE", below(_ALL, name, "packages", arch, pkgname), Snapshot)
+
+    async def remove_all(self, name: str, removal: Removal) -> Snapshot:
+        """Take packages out of the index, all of them or none; returns the snapshot without them."""
+        return await self._transport.call("POST", below(_ALL, name, "removals"), Snapshot, send=removal)
 
 
 def signed(signature: bytes | None) -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 from litestar import Router, delete, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import SkipValidation
+from litestar.params import JSONBody, SkipValidation
 
 from quarters.model.repository import Snapshot
 from quarters.model.token import Scope
 from quarters.protocol.packages import FileList, PackageDetails
 from quarters.protocol.resources import PackageView, Page
+from quarters.protocol.snapshots import Removal
 from quarters.publishing.uploads import Terms
 from quarters.server.bodies import chunks, signature_in
 from quarters.server.routes import (
@@ -91,7 +92,20 @@ async def remove_package(services: Given, actor: Actor, name: Name, arch: Arch, 
     return await services.publisher.remove(name, arch, pkgname, actor)
 
 
+@post("/{name:str}/removals", **needs(Scope.PUBLISH, "removePackages", 404, 409, 413))
+async def remove_packages(services: Given, actor: Actor, name: Name, data: JSONBody[Removal]) -> Snapshot:
+    """Take several packages out of the index at once, or none of them."""
+    return await services.publisher.remove_all(name, data, actor)
+
+
 def router() -> Router:
     """The routes of this resource."""
-    handlers = [list_packages, show_package, list_package_files, publish_package, remove_package]
+    handlers = [
+        list_packages,
+        show_package,
+        list_package_files,
+        publish_package,
+        remove_package,
+        remove_packages,
+    ]
     return Router(f"{API}/repositories", route_handlers=handlers, tags=["packages"])
