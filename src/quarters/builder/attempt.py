@@ -14,6 +14,7 @@ from quarters.builder.failure import BuildFailed
 from quarters.builder.hold import Hold
 from quarters.builder.journal import Journal
 from quarters.builder.meter import Meter
+from quarters.builder.procedure import Procedure
 from quarters.builder.recipe import fetch
 from quarters.builder.record import Built
 from quarters.builder.signing import Signer
@@ -130,10 +131,10 @@ class Attempt:
     async def _make(self, journal: Journal) -> str:
         assignment = self._hold.assignment
         journal.begin(Step.ROOT)
-        await self._executor.furnish(assignment, self._workspace)
-        journal.begin(Step.RECIPE)
-        await fetch(self._hold, self._workspace)
-        return await self._executor.build(assignment, self._workspace, journal)
+        async with self._executor.furnished(assignment, self._workspace) as root:
+            journal.begin(Step.RECIPE)
+            await fetch(self._hold, self._workspace)
+            return await Procedure(assignment, self._workspace, root, journal).build()
 
     async def _redeliver(self, finish: Finish, journal: Journal) -> Finish:
         if not await asyncio.to_thread(record.is_whole, finish.artifacts, self._workspace.artifacts):

@@ -15,12 +15,11 @@ import msgspec
 
 from quarters.builder import seccomp
 from quarters.builder.cleanup import to_the_end
+from quarters.builder.command import BUILD_USER, Command
 from quarters.builder.failure import BuildFailed
 from quarters.builder.workspace import PATH, Workspace
 from quarters.model.build import Reason
 
-BUILD_USER = 1000
-"""The user and group that a build sees itself as."""
 _PIECE = 64 << 10
 _CHILD = re.compile(rb'"child-pid": (\d+)')
 # What pacman needs to own and label files and to run scriptlets; SETUID and SETGID for pacman 7's own sandbox.
@@ -34,32 +33,17 @@ class Layer(msgspec.Struct, frozen=True):
     point: str = ""
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """A command with what it may use: the network, root's rights over the root's files."""
-
-    arguments: tuple[str, ...]
-    environment: dict[str, str]
-    folder: str = "/"
-    network: bool = False
-    installing: bool = False
-    read_only: tuple[tuple[Path, str], ...] = ()
-    """Folders of the machine with the places in the root where they can be read."""
-    stdin: Path | None = None
-    title: str = ""
-
-    @property
-    def shown(self) -> str:
-        """As one would type it."""
-        return self.title or shlex.join(self.arguments)
-
-
 async def run(
-    command: Command, layers: tuple[Layer, ...], workspace: Workspace, output: Callable[[bytes], None]
+    command: Command,
+    layers: tuple[Layer, ...],
+    workspace: Workspace,
+    stores: Path,
+    output: Callable[[bytes], None],
 ) -> int:
     """Run `command` in the root that `layers` and what `workspace` changed make; return its exit code.
 
-    What it prints goes to `output`; if that raises, or the caller is cancelled, the command is killed. When this
-    returns or raises, no process of the command is left.
+    Its stores are folders below `stores`. What it prints goes to `output`; if that raises, or the caller is cancelled,
+    the command is killed. When this returns or raises, no process of the command is left.
     """
     reader, writer = os.pipe()
     filter_ = _filter() if command.installing else None
@@ -67,7 +51,12 @@ async def run(
     try:
         with (command.stdin or Path(os.devnull)).open("rb") as stdin:
             process = await asyncio.create_subprocess_exec(
-                *_outer(command, layers, workspace, handed),
+                *_outer(
+                    command,
+                    _mounts(layers, workspace) + _shared(command, workspace, stores),
+                    workspace,
+                    handed,
+                ),
                 stdin=stdin,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -168,15 +157,12 @@ def _filter() -> int | None:
     return descriptor
 
 
-def _outer(
-    command: Command, layers: tuple[Layer, ...], workspace: Workspace, handed: tuple[int, ...]
-) -> list[str]:
+def _outer(command: Command, mounts: list[str], workspace: Workspace, handed: tuple[int, ...]) -> list[str]:
     # The kernel kills the first process if the builder dies; the check closes the moment before that was arranged.
     script = "\n".join(
         [
             f'[ "$PPID" = {os.getpid()} ] || exit 1',
-            *_mounts(layers, workspace),
-            *(line for folder, place in command.read_only for line in _readable_at(folder, place, workspace)),
+            *mounts,
             *(_resolver(workspace) if command.network else ()),
             # /tmp can be reached by every user, which the workspace's own path cannot; nobody outside sees this.
             f"mount --rbind {shlex.quote(str(workspace.point))} /tmp",
@@ -203,12 +189,16 @@ def _mounts(layers: tuple[Layer, ...], workspace: Workspace) -> list[str]:
     return lines
 
 
-def _readable_at(folder: Path, place: str, workspace: Workspace) -> list[str]:
-    point = f"{workspace.point}{place}"
-    return [
-        shlex.join(["mkdir", "-p", point]),
-        shlex.join(["mount", "-o", "bind,ro", str(folder), point]),
-    ]
+def _shared(command: Command, workspace: Workspace, stores: Path) -> list[str]:
+    lines = []
+    for store in command.stores:
+        point = f"{workspace.point}{store.point}"
+        rights = "bind" if store.writable else "bind,ro"
+        lines += [
+            shlex.join(["mkdir", "-p", point]),
+            shlex.join(["mount", "-o", rights, str(stores / store.name), point]),
+        ]
+    return lines
 
 
 def _resolver(workspace: Workspace) -> list[str]:

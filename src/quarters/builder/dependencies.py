@@ -5,7 +5,9 @@ import re
 import stat
 from pathlib import Path
 
-from quarters.builder.bubblewrap import Command
+import msgspec
+
+from quarters.builder.command import Command, Store
 from quarters.builder.workspace import PATH, Workspace
 from quarters.protocol.builds import Assignment, PackageRepository
 
@@ -13,8 +15,10 @@ CONFIGURATION = "etc/pacman.quarters.conf"
 """Not pacman's own file: with that, makepkg asks what is installed, and it may not read the keyring."""
 PLAIN_CONFIGURATION = "etc/pacman.conf"
 KEYRING = "etc/pacman.d/gnupg"
-_CACHE = "var/cache/pacman/pkg"
-_SHARED = "/var/cache/quarters"
+DOWNLOADS = "var/cache/pacman/pkg"
+"""Where pacman leaves what it downloads."""
+PACKAGES = Store(name="packages", point="/var/cache/quarters")
+"""What earlier builds downloaded."""
 _CORRUPTED = re.compile(r"is corrupted|invalid or corrupted package|failed to commit transaction \(.*corrupt")
 
 
@@ -23,8 +27,8 @@ def configuration(assignment: Assignment, server: str) -> str:
     lines = [
         "[options]",
         f"Architecture = {assignment.arch}",
-        f"CacheDir = /{_CACHE}/",
-        f"CacheDir = {_SHARED}/",
+        f"CacheDir = /{DOWNLOADS}/",
+        f"CacheDir = {PACKAGES.point}/",
         f"GPGDir = /{KEYRING}/",
         "SigLevel = Never",
         "LocalFileSigLevel = Optional",
@@ -41,25 +45,29 @@ def plain_configuration(arch: str) -> str:
     return f"[options]\nArchitecture = {arch}\n"
 
 
-def downloading(assignment: Assignment, cache: Path) -> Command:
-    """The command that downloads and verifies what `cache` does not have; nothing of any package runs meanwhile."""
-    return _pacman(assignment, cache, "-Syu", "--asdeps", "--needed", "--downloadonly", network=True)
+def downloading(assignment: Assignment, *, anew: bool = False) -> Command:
+    """The command that downloads and verifies what the store does not have, or everything `anew`.
+
+    Nothing of any package runs meanwhile.
+    """
+    command = _pacman(assignment, "-Syu", "--asdeps", "--needed", "--downloadonly", network=True)
+    return msgspec.structs.replace(command, stores=()) if anew else command
 
 
-def installation(assignment: Assignment, cache: Path, *, overwrite: bool) -> Command:
+def installation(assignment: Assignment, *, overwrite: bool) -> Command:
     """The command that installs what was downloaded; scriptlets run as root, so they get no network."""
     options = ("--overwrite", "*") if overwrite else ()
-    return _pacman(assignment, cache, "-Su", "--asdeps", "--needed", *options, network=False)
+    return _pacman(assignment, "-Su", "--asdeps", "--needed", *options, network=False)
 
 
-def _pacman(assignment: Assignment, cache: Path, *operation: str, network: bool) -> Command:
+def _pacman(assignment: Assignment, *operation: str, network: bool) -> Command:
     options = ["--config", f"/{CONFIGURATION}", "--noconfirm", "--noprogressbar", "--color", "never"]
     return Command(
         arguments=("pacman", *options, *operation, "--", *assignment.dependencies),
         environment={"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"},
         network=network,
         installing=True,
-        read_only=((cache, _SHARED),),
+        stores=(PACKAGES,),
     )
 
 
@@ -68,7 +76,7 @@ def harvest(workspace: Workspace, cache: Path) -> None:
 
     To be done before any scriptlet runs: one could leave there what another one's build would take for its own.
     """
-    downloaded = workspace.changed(_CACHE)
+    downloaded = workspace.changed(DOWNLOADS)
     if downloaded is None:
         return
     for entry in os.scandir(downloaded):

@@ -1,10 +1,11 @@
 """How makepkg is called: its configuration, its environment, what a build's own copy of the recipe gets added."""
 
 import shlex
+from pathlib import Path
 
-from quarters.builder.bubblewrap import Command
+from quarters.builder.command import Command
 from quarters.builder.products import SUFFIX
-from quarters.builder.workspace import BUILD, OUT, PATH, RECIPE, SOURCES, Workspace
+from quarters.builder.workspace import BUILD, OUT, PATH, RECIPE, SOURCES
 from quarters.model.build import Bump
 from quarters.model.repository import Network
 from quarters.protocol.builds import Assignment
@@ -48,8 +49,8 @@ def environment(assignment: Assignment) -> dict[str, str]:
     }
 
 
-def unpacking(assignment: Assignment, workspace: Workspace) -> Command:
-    """Unpack the recipe as the build user, so that nothing in it reaches beyond the root, and amend it."""
+def unpacking(assignment: Assignment, archive: Path) -> Command:
+    """Unpack the recipe's `archive` as the build user, so that nothing in it reaches beyond the root, and amend it."""
     lines = [
         "bsdtar --no-same-owner -xf -",
         "test -f PKGBUILD || { echo 'There is no PKGBUILD.'; exit 1; }",
@@ -60,7 +61,7 @@ def unpacking(assignment: Assignment, workspace: Workspace) -> Command:
         arguments=("bash", "-euc", "\n".join(lines)),
         environment=environment(assignment),
         folder=f"/{RECIPE}",
-        stdin=workspace.archive,
+        stdin=archive,
         title="bsdtar -xf recipe.tar",
     )
 

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from quarters.builder.bubblewrap import BUILD_USER, Layer
+from quarters.builder.bubblewrap import Layer
+from quarters.builder.command import BUILD_USER
 from quarters.builder.failure import BuilderUnusable
 
 # Parts of /etc that programs read and that say nothing about this machine's people or secrets.

@@ -9,7 +9,6 @@ import pytest
 from quarters.builder import dependencies, makepkg
 from quarters.builder.bubblewrap import Layer
 from quarters.builder.roots import HostRoot, with_build_user
-from quarters.builder.workspace import Workspace
 from quarters.model.repository import Network
 from quarters.protocol.builds import Assignment, PackageRepository
 
@@ -50,15 +49,13 @@ def test_repositories_of_the_quarters_server_are_reached_where_it_is() -> None:
 
 
 def test_dependencies_cannot_be_taken_for_options() -> None:
-    command = dependencies.installation(
-        assignment(dependencies=("--root=/x",)), Path("/cache"), overwrite=False
-    )
+    command = dependencies.installation(assignment(dependencies=("--root=/x",)), overwrite=False)
     assert command.arguments[-2:] == ("--", "--root=/x")
 
 
 def amended(recipe: str, folder: Path, **changes: Any) -> str:
     """What a PKGBUILD says after the amendments of the assignment, run as the sandbox would."""
-    command = makepkg.unpacking(assignment(**changes), Workspace(folder, 0))
+    command = makepkg.unpacking(assignment(**changes), folder / "recipe.tar")
     (folder / "PKGBUILD").write_text(recipe)
     script = command.arguments[2].replace("bsdtar --no-same-owner -xf -", "true")
     subprocess.run(["bash", "-euc", script], cwd=folder, check=True)

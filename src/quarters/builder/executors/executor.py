@@ -1,14 +1,15 @@
 """What a builder asks of whatever isolates its builds."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from quarters.builder.journal import Journal
+from quarters.builder.buildroot import Buildroot
 from quarters.builder.workspace import Workspace
 from quarters.protocol.builds import Assignment
 
 
 class Executor(Protocol):
-    """Makes packages in isolation."""
+    """Makes clean roots to build in."""
 
     name: str
 
@@ -20,14 +21,11 @@ class Executor(Protocol):
         """End what a killed predecessor left running, and make ready; BuilderUnusable says what the machine lacks."""
         ...
 
-    async def furnish(self, assignment: Assignment, workspace: Workspace) -> None:
-        """Make the root of this attempt; nothing of the recipe has a part in it."""
-        ...
+    def furnished(
+        self, assignment: Assignment, workspace: Workspace
+    ) -> AbstractAsyncContextManager[Buildroot]:
+        """A root for this attempt, in which nothing of the recipe has a part yet.
 
-    async def build(self, assignment: Assignment, workspace: Workspace, journal: Journal) -> str:
-        """Turn the workspace's recipe archive into package files in its `artifacts`, and return their version.
-
-        Raises BuildFailed with the journal's last step as the place. However this ends, nothing that it started is
-        left, also when it is cancelled.
+        On leaving, also when cancelled, nothing is left of it nor of what ran in it.
         """
         ...
