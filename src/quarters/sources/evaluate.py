@@ -1,28 +1,14 @@
 """A PKGBUILD's metadata where no .SRCINFO tells it: makepkg in a sandbox without network, rights or much of anything."""
 
 import asyncio
-import os
 import re
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-
-import msgspec
 
 from quarters.model.errors import RecipeInvalid, Unavailable
 from quarters.sources.complaints import complaint
-from quarters.sources.processes import TooMuch, end, feed, read, together
+from quarters.sources.isolation import Ended, Limits, isolated, run
+from quarters.sources.processes import TooMuch
 
-_NOBODY = 65534
-_READ_ONLY_ETC = (
-    # What makepkg and the tools it starts look at: no accounts' secrets, no host's name, no keys.
-    "makepkg.conf",
-    "makepkg.conf.d",
-    "makepkg.d",
-    "pacman.conf",
-    "ld.so.cache",
-    "passwd",
-    "alternatives",
-)
 _BEGUN = b"begun\n"
 # The recipe is unpacked here and not on the server's disk, so that nothing of it ever is. Limits: CPU seconds, bytes of
 # a file (ulimit counts KiB), of core dumps, of address space; processes count within this user namespace alone.
@@ -77,32 +63,12 @@ class Evaluator:
             lines.pop()
         return "".join(lines)
 
-    async def _run(self, archive: bytes) -> "_Ended":
-        # Root drops to nobody before anything else: inside of the sandbox, nothing is owned by a real root.
-        user, others = (_NOBODY, ()) if os.geteuid() == 0 else (None, None)
+    async def _run(self, archive: bytes) -> Ended:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command(self._timeout),
-                cwd="/",
-                env={"PATH": os.environ.get("PATH", os.defpath)},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-                user=user,
-                group=user,
-                extra_groups=others,
-            )
+            limits = Limits(self._timeout, _MAX_OUTPUT, _MAX_ERRORS)
+            return await run(_command(self._timeout), archive, limits)
         except (FileNotFoundError, PermissionError):
             raise SandboxUnusable(_NOT_INSTALLED) from None
-        try:
-            async with asyncio.timeout(self._timeout):
-                _, out, err = await together(
-                    feed(process.stdin, archive),
-                    read(process.stdout, _MAX_OUTPUT),
-                    read(process.stderr, _MAX_ERRORS),
-                )
-                return _Ended(await process.wait(), out, err)
         except TimeoutError:
             raise RecipeInvalid(
                 f"The PKGBUILD did not end: it was stopped after {self._timeout:g} seconds."
@@ -111,38 +77,10 @@ class Evaluator:
             raise RecipeInvalid(
                 f"The PKGBUILD printed more than {error.limit >> 10} KiB while it was evaluated."
             ) from None
-        finally:
-            # Its processes have a namespace of their own: none of them outlives bwrap.
-            await end(process)
 
 
-class _Ended(msgspec.Struct, frozen=True):
-    exit_code: int
-    out: bytes
-    err: bytes
-
-
-def command(timeout: float) -> list[str]:
-    """The sandbox: nothing but /usr and some of /etc, both read-only; what can be written is small and vanishes."""
-    arguments = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
-    arguments += ["--uid", str(_NOBODY), "--gid", str(_NOBODY), "--cap-drop", "ALL", "--hostname", "sandbox"]
-    arguments += ["--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib64", "lib32"):
-        top = Path("/", name)
-        if top.is_symlink():
-            arguments += ["--symlink", str(top.readlink()), str(top)]
-        elif top.exists():
-            arguments += ["--ro-bind", str(top), str(top)]
-    for name in _READ_ONLY_ETC:
-        arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    arguments += ["--proc", "/proc", "--dev", "/dev"]
-    for folder in ("/tmp", "/recipe"):
-        arguments += ["--size", str(_ROOM), "--tmpfs", folder]
-    arguments += ["--remount-ro", "/dev", "--remount-ro", "/"]
-    environment = {"PATH": "/usr/bin:/bin:/usr/bin/core_perl", "HOME": "/tmp", "LC_ALL": "C.UTF-8"}
-    environment |= dict.fromkeys(("BUILDDIR", "PKGDEST", "SRCDEST", "SRCPKGDEST", "LOGDEST"), "/tmp")
-    for name, value in environment.items():
-        arguments += ["--setenv", name, value]
+def _command(timeout: float) -> list[str]:
+    arguments = isolated(memory=("/tmp", "/recipe"), disk={})
     return [*arguments, "--", "bash", "-c", _SCRIPT, "evaluate", str(max(1, round(timeout)))]
 
 
@@ -152,7 +90,7 @@ _NOT_INSTALLED = (
 )
 
 
-def _mend(ended: _Ended) -> str:
+def _mend(ended: Ended) -> str:
     lines = ended.err.decode(errors="replace").strip().splitlines()
     why = lines[0].removeprefix("bwrap: ").rstrip(".") if lines else f"exit code {ended.exit_code}"
     return (

@@ -81,3 +81,8 @@ async def text(git: Git, tree: str, name: str = RECIPE) -> str | None:
     """A file of the top folder, None if there is none."""
     (content,) = await git.objects([f"{tree}:{name}"])
     return None if content is None else content.decode(errors="surrogateescape")
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of what `text` gave, whatever their encoding is."""
+    return text.encode(errors="surrogateescape")
