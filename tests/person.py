@@ -11,15 +11,16 @@ from tests.serving import Running
 
 
 class Person:
-    """Types commands of `quarters repo`."""
+    """Types commands of one noun."""
 
-    def __init__(self, server: Running) -> None:
+    def __init__(self, server: Running, noun: str = "repo") -> None:
+        self._noun = noun
         self._environ = {**os.environ, "QUARTERS_URL": server.url, "QUARTERS_TOKEN": server.token}
 
     async def run(self, *arguments: str, code: int = 0) -> str:
         """What a command says, which ends with `code`."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "quarters.cli", "repo", *arguments,
+            sys.executable, "-m", "quarters.cli", self._noun, *arguments,
             env=self._environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         said, _ = await process.communicate()

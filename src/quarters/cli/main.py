@@ -23,6 +23,7 @@ _COMMANDS = (
     ("Packages", "repo", "Repositories, which clients install from: create, look into, publish, roll back."),
     ("Packages", "source", "Sources, where recipes come from: add, sync, look into."),
     ("Packages", "aur", "Search the AUR, and follow packages of it with all that they need."),
+    ("Packages", "review", "Changes of recipes that wait for a look: list, show, approve, reject."),
     ("Packages", "plan", "Show what would be built, in which order, and why."),
     ("Packages", "build", "Build packages, and everything that they need first."),
     ("Packages", "rebuild", "Build packages again, or what depends on a library, and publish it together."),

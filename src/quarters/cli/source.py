@@ -11,6 +11,7 @@ from quarters.cli.connection import connect, everything, only_repository
 from quarters.cli.output import Json, Yes
 from quarters.model.commit import Commit
 from quarters.model.errors import Invalid
+from quarters.model.review import Level
 from quarters.model.schedule import ScheduleEntry
 from quarters.model.source import Source
 from quarters.protocol.resources import NewSchedule, NewSource, SourceChange
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 app = App(name="source")
 
 _AT_ONCE = "How many of its builds may run at once; 0: any number."
+_REVIEW = (
+    "Which changes of its recipes wait for `quarters review`: off, major or all; by default major for aur and url, and "
+    "off for what is one's own."
+)
+_UPDATES = "Which changes that come from upstreams of a tree's recipes wait for `quarters review`: off, major or all."
+_TRUST = "An account at the AUR whose major changes need no review; may be given again."
+_COOLDOWN = "Hours for which a change waits before it passes without a look; 0: none."
 
 
 @Parameter(name="*")
@@ -48,6 +56,10 @@ class Following:
     ] = False
     automatic: Annotated[bool, Parameter(help="Build what is outdated without being asked.")] = True
     max_running: Annotated[int, Parameter(help=_AT_ONCE)] = 0
+    review: Annotated[Level | None, Parameter(help=_REVIEW)] = None
+    update_review: Annotated[Level, Parameter(help=_UPDATES)] = Level.MAJOR
+    trust: Annotated[tuple[str, ...], Parameter(help=_TRUST)] = ()
+    cooldown: Annotated[int, Parameter(help=_COOLDOWN)] = 0
 
 
 @app.command
@@ -78,6 +90,10 @@ async def add(
                 dependencies=how.dependencies,
                 automatic=how.automatic,
                 max_running=how.max_running,
+                review=how.review,
+                update_review=how.update_review,
+                trusted=how.trust,
+                cooldown=how.cooldown,
             )
         )
     if json:
@@ -180,6 +196,10 @@ class Edits:
         bool | None, Parameter(help="Follow its changes, and offer its recipes to others.")
     ] = None
     max_running: Annotated[int | None, Parameter(help=_AT_ONCE)] = None
+    review: Annotated[Level | None, Parameter(help=_REVIEW)] = None
+    update_review: Annotated[Level | None, Parameter(help=_UPDATES)] = None
+    trusted: Annotated[tuple[str, ...] | None, Parameter(name="--trust", help=_TRUST)] = None
+    cooldown: Annotated[int | None, Parameter(help=_COOLDOWN)] = None
 
 
 @app.command
@@ -294,13 +314,13 @@ async def commits(
 
 
 @app.command
-async def remove(name: str, /, *, yes: Yes = False) -> None:
+async def remove(name: str, /, *, yes: Yes = False, json: Json = False) -> None:
     """Remove a source and its recipes; what was built from it stays published."""
     if not output.confirmed(f"Remove the source {name} and its recipes?", yes=yes):
         return
     async with connect() as client:
         await client.sources.delete(name)
-    output.say(f"Source {name} is removed.")
+    output.gone(name, f"Source {name} is removed.", json=json)
 
 
 def _absolute(location: str) -> str:
@@ -321,6 +341,10 @@ def _standing(it: Source) -> str:
     return "failing" if it.problem else "automatic" if it.automatic else "on request"
 
 
+def _reviewed(it: Source) -> str:
+    return {Level.OFF: "nothing", Level.MAJOR: "more than new versions", Level.ALL: "every change"}[it.review]
+
+
 def _facts(it: Source) -> list[tuple[str, object]]:
     return [
         ("Source", it.name),
@@ -332,6 +356,9 @@ def _facts(it: Source) -> list[tuple[str, object]]:
         ("Repository", it.repository),
         ("Builds", "what is outdated" if it.automatic else "what is asked for"),
         ("At once", output.at_once(it.max_running)),
+        ("Review", _reviewed(it)),
+        ("Trusted", ", ".join(it.trusted)),
+        ("Cooldown", output.duration(it.cooldown * 3600) if it.cooldown else None),
         ("Enabled", it.enabled),
         ("Revision", it.revision),
         ("Synced", output.ago(it.synced_at)),

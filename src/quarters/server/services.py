@@ -28,6 +28,7 @@ from quarters.server.metrics import Metrics
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
 from quarters.sources.additions import AurAdditions
+from quarters.sources.desk import ReviewDesk
 from quarters.sources.hooks import Hooks
 from quarters.sources.sync import SourceSync
 from quarters.storage.database import Database
@@ -61,6 +62,7 @@ class Services:
     sources: SourceSync
     aur: AurAdditions
     hooks: Hooks
+    reviews: ReviewDesk
     requests: Requests
     schedules: Schedules
     rebuilds: Rebuilds

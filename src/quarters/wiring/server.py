@@ -49,6 +49,7 @@ from quarters.server.services import Services
 from quarters.server.tokens import Tokens
 from quarters.server.uploads import Uploads
 from quarters.sources.additions import AurAdditions
+from quarters.sources.desk import ReviewDesk
 from quarters.sources.hooks import Hooks
 from quarters.sources.sync import SourceSync
 from quarters.storage.database import Database
@@ -148,6 +149,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         sources=sources,
         aur=AurAdditions(config.sources, sources, wakeups, formats, knowledge),
         hooks=Hooks(database, wakeups, _now),
+        reviews=ReviewDesk(database, wakeups, sources, _now),
         requests=requests,
         schedules=Schedules(database, wakeups, upstreams, formats, config.scheduler, _now),
         rebuilds=rebuilds,

@@ -13,6 +13,7 @@ from quarters.protocol.client.keys import Keys
 from quarters.protocol.client.rebuilds import Rebuilds
 from quarters.protocol.client.recipes import Recipes
 from quarters.protocol.client.repositories import Repositories
+from quarters.protocol.client.reviews import Reviews
 from quarters.protocol.client.schedules import Schedules
 from quarters.protocol.client.served import Served
 from quarters.protocol.client.snapshots import Snapshots
@@ -36,6 +37,7 @@ class Client:
         self.schedules = Schedules(self._transport)
         self.sources = Sources(self._transport)
         self.aur = AurPackages(self._transport)
+        self.reviews = Reviews(self._transport)
         self.recipes = Recipes(self._transport)
         self.builds = Builds(self._transport)
         self.rebuilds = Rebuilds(self._transport)
