@@ -130,8 +130,10 @@ async def following(folder: Path) -> AsyncIterator[Followed]:
         lambda: datetime.now(UTC),
     )
     task = asyncio.create_task(sync.run())
-    yield Followed(sync, database, wakeups)
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    await database.close()
+    try:
+        yield Followed(sync, database, wakeups)
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await database.close()
