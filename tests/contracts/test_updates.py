@@ -1,6 +1,6 @@
 """Rows of updates: what every engine promises."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -29,7 +29,7 @@ async def test_how_a_source_follows_upstreams_comes_back_as_it_was_set(database:
 async def test_the_state_of_a_recipe_comes_back_as_it_was_put(database: Database) -> None:
     await add(database)
     state = UpdateState(
-        path="a", upstream="aur", marks={"aur": "7"}, checked_at=NOW, problem="No.", failures=2
+        path="a", upstream="aur", marks={"aur": "7"}, changed_at=NOW, problem="No.", failures=2
     )
     await database.write(updates.put, "tree", [state, UpdateState(path="b")])
     await database.write(updates.put, "tree", [changed := msgspec.structs.replace(state, failures=3)])
@@ -38,15 +38,14 @@ async def test_the_state_of_a_recipe_comes_back_as_it_was_put(database: Database
     assert list(await database.read(updates.states, "tree")) == ["b"]
 
 
-async def test_a_run_is_due_at_its_time_and_whenever_somebody_asks(database: Database) -> None:
+async def test_what_somebody_asks_to_look_at_is_kept_until_it_was(database: Database) -> None:
     await add(database)
-    assert await database.read(updates.due, NOW) == []
-    await database.write(lambda it: updates.change_run(it, "tree", next_at=NOW + timedelta(hours=1)))
-    assert await database.read(updates.due, NOW) == []
-    assert await database.read(updates.due, NOW + timedelta(hours=1)) == ["tree"]
-    await database.write(lambda it: updates.change_run(it, "tree", wanted=()))
-    assert await database.read(updates.due, NOW) == ["tree"]
-    assert (await database.read(updates.run, "tree")).wanted == ()
+    assert (await database.read(updates.run, "tree")).wanted is None
+    await database.write(lambda it: updates.change_run(it, "tree", wanted=("a",), fired={"daily": NOW}))
+    run = await database.read(updates.run, "tree")
+    assert (run.wanted, run.fired) == (("a",), {"daily": NOW})
+    await database.write(lambda it: updates.change_run(it, "tree", wanted=None))
+    assert (await database.read(updates.run, "tree")).wanted is None
 
 
 async def test_a_later_wish_for_a_build_outlives_an_earlier_one(database: Database) -> None:

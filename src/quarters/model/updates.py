@@ -49,7 +49,8 @@ class UpdateState(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration that `marks` are about."""
     marks: Mapping[str, str] = {}
     """What was last seen of each upstream: a commit, a time, a version."""
-    checked_at: datetime | None = None
+    changed_at: datetime | None = None
+    """When any of this was last found to be different."""
     problem: str = ""
     """Why it could not be looked at, in a sentence: it stays as it is until that works."""
     failures: int = 0
@@ -67,7 +68,6 @@ class UpdateRun(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     ended_at: datetime | None = None
     """When the last run ended."""
-    next_at: datetime | None = None
     problem: str = ""
     """Why the last run could not do everything, in a sentence."""
     commit: str = ""

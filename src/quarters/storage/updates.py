@@ -1,7 +1,6 @@
 """Rows of updates: what is known about upstreams of recipes, how runs went, and what they ask to build."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -106,17 +105,6 @@ def want(connection: Connection, source: str, wishes: Sequence[UpdateState]) -> 
         source,
         [msgspec.structs.replace(known.get(it.path, it), cause=it.cause, detail=it.detail) for it in wishes],
     )
-
-
-def due(connection: Connection, now: datetime) -> list[str]:
-    """Enabled sources whose run's time has come, or that somebody asks to look at."""
-    query = (
-        select(update_runs.c.source)
-        .join(sources, sources.c.name == update_runs.c.source)
-        .where(sources.c.enabled)
-        .where((update_runs.c.next_at <= now) | update_runs.c.wanted.is_not(None))
-    )
-    return sorted(connection.execute(query).scalars())
 
 
 def _state(row: Any) -> UpdateState:
