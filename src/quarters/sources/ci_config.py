@@ -50,12 +50,12 @@ def configuration(content: bytes) -> Configuration:
         timeout_factor=_number(f"{PATH}: BUILDER_EXTRA_TIMEOUT", found.get("BUILDER_EXTRA_TIMEOUT", "")),
         bump_from=version,
         bump=steps,
-        cache_sources=_true(found, "BUILDER_CACHE_SOURCES"),
-        keep_replaces=_true(found, "BUILDER_ALLOW_PROHIBITED"),
+        cache_sources=is_true(found, "BUILDER_CACHE_SOURCES"),
+        keep_replaces=is_true(found, "BUILDER_ALLOW_PROHIBITED"),
         upstream=found.get("CI_PKGBUILD_SOURCE", ""),
-        follow_vcs=_true(found, "CI_FORCE_VCS"),
-        nvchecker=_true(found, "CI_NVCHECKER"),
-        publish_to_aur=_true(found, "CI_MANAGE_AUR"),
+        follow_vcs=is_true(found, "CI_FORCE_VCS"),
+        nvchecker=is_true(found, "CI_NVCHECKER"),
+        publish_to_aur=is_true(found, "CI_MANAGE_AUR"),
         rebuild_on=tuple(it for it in found.get("CI_REBUILD_TRIGGERS", "").split(":") if it),
         trigger=found.get("CI_ON_TRIGGER", ""),
         minor_changes=minor,
@@ -67,7 +67,8 @@ def class_of(written: str, key: str) -> tuple[int, str]:
     return (_number(key, written), "") if written.isdigit() or not written else (0, written)
 
 
-def _true(found: Settings, key: str) -> bool:
+def is_true(found: Settings, key: str) -> bool:
+    """Whether a setting is switched on."""
     return found.get(key, "").lower() in _TRUE
 
 

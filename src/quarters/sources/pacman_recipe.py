@@ -31,7 +31,7 @@ def committed(folder: Folder, format_: Format) -> Recipe | None:
     recipe = _with_dynamic_version(recipe, pkgbuild)
     if disagreements(literals(pkgbuild), recipe, format_.parse_dependency):
         return None
-    return _configured(recipe, folder)
+    return _with_configuration(recipe, folder)
 
 
 def evaluated(folder: Folder, srcinfo: str, format_: Format) -> Recipe:
@@ -41,7 +41,7 @@ def evaluated(folder: Folder, srcinfo: str, format_: Format) -> Recipe:
     except RecipeInvalid as error:
         message = str(error).replace("of the .SRCINFO", "of what makepkg prints")
         raise RecipeInvalid(message.replace("The .SRCINFO", "What makepkg prints")) from None
-    return _configured(recipe, folder)
+    return _with_configuration(recipe, folder)
 
 
 def _pkgbuild(folder: Folder) -> str:
@@ -52,10 +52,12 @@ def _with_dynamic_version(recipe: Recipe, pkgbuild: str) -> Recipe:
     return msgspec.structs.replace(recipe, dynamic_version=has_pkgver_function(pkgbuild))
 
 
-def _configured(recipe: Recipe, folder: Folder) -> Recipe:
-    """`recipe` with what its folder says about building it; RecipeInvalid if that makes no sense."""
+def _with_configuration(recipe: Recipe, folder: Folder) -> Recipe:
+    return msgspec.structs.replace(recipe, configuration=configured(folder))
+
+
+def configured(folder: Folder) -> Configuration:
+    """What a recipe's folder says about building it; RecipeInvalid if that makes no sense."""
     chaotic, native = folder.files.get(ci_config.PATH), folder.files.get(configuration.NAME)
     said = Configuration() if chaotic is None else ci_config.configuration(chaotic)
-    if native is not None:
-        said = configuration.configuration(native, said)
-    return msgspec.structs.replace(recipe, configuration=said)
+    return said if native is None else configuration.configuration(native, said)
