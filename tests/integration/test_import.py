@@ -1,9 +1,12 @@
 """Imports of repositories that repo-add and gpg made, from a folder and over HTTP, by a person's command."""
 
 import asyncio
+import hashlib
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -165,6 +168,38 @@ async def test_a_damaged_file_is_reported_and_all_others_come_in(
     (folder / short.file_name).write_bytes(short.content)
     mended = await person.json("import", "own", str(folder))
     assert (mended["there"], mended["sent"], mended["packages"]) == (1, 3, 3)
+
+
+async def test_an_index_that_lies_brings_nothing_but_what_is_true_of_it(
+    server: Running, person: Person, tmp_path: Path
+) -> None:
+    (tmp_path / GREET.file_name).write_bytes(GREET.content)
+    secret = tmp_path.parent / "secret"
+    secret.write_bytes(b"Nobody's business.")
+    true = {"SHA256SUM": hashlib.sha256(GREET.content).hexdigest(), "CSIZE": len(GREET.content)}
+    entries = {
+        "greet": {"FILENAME": GREET.file_name, **true},
+        "outside": {"FILENAME": "../secret", "SHA256SUM": hashlib.sha256(b"").hexdigest(), "CSIZE": 18},
+        "endless": {"FILENAME": f"{'x' * 5000}-1-1-any.pkg.tar.gz", **true},
+        "nameless": true,
+        "negative": {"FILENAME": "negative-1-1-any.pkg.tar.gz", **true, "CSIZE": -1},
+        "immense": {"FILENAME": "immense-1-1-any.pkg.tar.gz", **true, "CSIZE": 10**30},
+        "impostor": {"FILENAME": "impostor-1-1-any.pkg.tar.gz", **true},
+    }
+    with tarfile.open(tmp_path / "own.db", "w:gz") as archive:
+        for name, fields in entries.items():
+            lines = {"NAME": name, "VERSION": "1.0-1", "ARCH": "x86_64", **fields}
+            text = "".join(f"%{key}%\n{value}\n\n" for key, value in lines.items()).encode()
+            member = tarfile.TarInfo(f"{name}-1.0-1/desc")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+    said = await person.run("import", "own", str(tmp_path), code=1)
+    for name in ("outside", "endless", "nameless"):
+        assert f"{name}: Its entry in the index names no file that could be a package." in said
+    for name in ("negative", "immense"):
+        assert f"{name}-1-1-any.pkg.tar.gz: Its entry in the index gives no SHA-256, or is damaged." in said
+    assert "impostor-1-1-any.pkg.tar.gz: /" in said
+    assert await server.press.listed() == {"greet": "1.0-1"}
 
 
 async def test_older_and_changed_packages_are_refused_as_uploads_are(

@@ -19,6 +19,11 @@ from quarters.transfer.origins.origin import Origin
 _SENDERS = 8
 _ATTEMPTS = 3
 _PAUSE = 1.0
+_LARGEST = 1 << 40
+"""Bytes; no server takes more, and the number is somebody else's."""
+
+_NAMELESS = "Its entry in the index names no file that could be a package."
+_DAMAGED = "Its entry in the index gives no SHA-256, or is damaged."
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,11 +120,13 @@ class Importer:
             for listing in self._format.read_listing(await self._origin.index(place, index)):
                 if order.arch not in (None, listing.arch) and listing.arch != "any":
                     continue
+                if not self._format.accepts_file_name(listing.file_name):
+                    refused.append(Refused(file_name=listing.name, reason=_NAMELESS))
+                    continue
                 signed = bool(repository.trusted_keys) and self._origin.is_signed(place, listing)
                 offered = _offered(listing, signed=signed)
                 if offered is None:
-                    reason = "Its entry in the index gives no SHA-256, or is damaged."
-                    refused.append(Refused(file_name=listing.file_name or listing.name, reason=reason))
+                    refused.append(Refused(file_name=listing.file_name, reason=_DAMAGED))
                 else:
                     found[f"{offered.sha256} {offered.file_name}"] = _Candidate(place, listing, offered)
         return list(found.values()), refused
@@ -201,6 +208,6 @@ def _offered(listing: Listing, *, signed: bool) -> Offered | None:
     """The listing as it is offered to the server; None where it is none that could be."""
     told = {key: getattr(listing, key) for key in ("file_name", "name", "version", "arch", "sha256")}
     try:
-        return msgspec.convert({**told, "signed": signed}, Offered) if listing.size else None
+        return msgspec.convert({**told, "signed": signed}, Offered) if 0 < listing.size <= _LARGEST else None
     except msgspec.ValidationError:
         return None
