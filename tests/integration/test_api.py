@@ -286,9 +286,9 @@ async def test_a_followed_log_goes_over_attempts_to_the_end(server: Running) -> 
     following = asyncio.create_task(follow())
     ((one,),) = [(await work.claim(claim("anvil"))).assignments]
     await work.append_log(LeaseKey.of(one), 0, b"first\nwith\rreturns\nand a begin")
-    assert await followed.get() == LogText(1, 19, "first\nwith\nreturns")
+    assert await followed.get() == LogText(1, 19, "first\nwith\nreturns\n")
     await work.append_log(LeaseKey.of(one), 30, b"ning\n")
-    assert await followed.get() == LogText(1, 35, "and a beginning")
+    assert await followed.get() == LogText(1, 35, "and a beginning\n")
     finish = Finish(outcome=Outcome.FAILED, steps=(), reason=Reason.SOURCE_UNAVAILABLE)
     await work.finish(LeaseKey.of(one), finish)
     server.clock.at += timedelta(hours=1)

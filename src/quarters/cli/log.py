@@ -1,6 +1,7 @@
 """`quarters log`: what a build printed."""
 
 import sys
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -14,6 +15,8 @@ app = App(
     name="log",
     help_epilogue="With --follow the exit code is 1 if the build does not succeed.",
 )
+
+_LONGEST_LINE = 1 << 20
 
 
 @app.default
@@ -29,18 +32,36 @@ async def log(
     """Show what a build printed, also while it runs."""
     async with connect() as client:
         if not follow:
-            printed = await client.builds.log(build, attempt=attempt)
-            if sys.stdout.isatty():
-                printed = outlined(harmless(printed.decode(errors="replace"))).encode()
-            sys.stdout.buffer.write(printed)
+            async for piece in _whole_lines(client.builds.read_log(build, attempt=attempt)):
+                _show(piece)
             return 0
         shown = None
         async for part in client.builds.follow_log(build, attempt=attempt):
             if isinstance(part, LogEnd):
                 return 0 if part.state in SATISFIED else 1
             if shown not in (None, part.attempt):
-                print(f"--- attempt {part.attempt} ---")
+                print(f"--- attempt {part.attempt} ---", flush=True)
             shown = part.attempt
-            sys.stdout.write(outlined(harmless(part.text)) if sys.stdout.isatty() else part.text)
-            sys.stdout.flush()
+            _show(part.text.encode())
     return 1
+
+
+async def _whole_lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes, cut where lines end, as far as they do within a megabyte."""
+    rest = b""
+    async for piece in pieces:
+        end = piece.rfind(b"\n") + 1
+        if not end and len(rest) < _LONGEST_LINE:
+            rest += piece
+            continue
+        yield rest + piece[:end]
+        rest = piece[end:]
+    if rest:
+        yield rest
+
+
+def _show(piece: bytes) -> None:
+    if sys.stdout.isatty():
+        piece = outlined(harmless(piece.decode(errors="replace"))).encode()
+    sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()

@@ -12,7 +12,10 @@ KEEP_ALIVE = b": still here\n\n"
 
 
 class LogText(msgspec.Struct, frozen=True):
-    """Whole lines of a build's log; `offset` is the byte after them in the log of `attempt`."""
+    """Whole lines of a build's log with their ends; `offset` is the byte after them in the log of `attempt`.
+
+    Carriage returns have become line feeds, and what is no UTF-8 has become replacement characters.
+    """
 
     attempt: int
     offset: int
@@ -55,9 +58,9 @@ class LogPlace(msgspec.Struct, frozen=True):
 def encode(event: StreamEvent) -> bytes:
     """The bytes of one event; every line of its data becomes a `data:` line, whatever ends it."""
     # A carriage return ends a line of an event stream too, so that one in the data must begin a line of its own.
-    lines = event.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    head = [f"event: {event.name}"] + ([f"id: {event.id}"] if event.id else [])
-    return "\n".join([*head, *(f"data: {line}" for line in lines), "", ""]).encode(errors="replace")
+    data = event.data.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\ndata: ")
+    number = f"\nid: {event.id}" if event.id else ""
+    return f"event: {event.name}{number}\ndata: {data}\n\n".encode(errors="replace")
 
 
 class _Reader:

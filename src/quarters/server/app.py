@@ -41,6 +41,7 @@ from quarters.server.routes import BEARER
 from quarters.server.services import Services
 from quarters.server.settings import ServerSettings
 from quarters.server.streams import Streams
+from quarters.server.tails import Tails
 
 _RESOURCES = (
     aur,
@@ -114,6 +115,7 @@ def create_app(services: Services, settings: ServerSettings) -> App:
 
 
 def _api(services: Services, settings: ServerSettings, streams: Streams) -> Litestar:
+    tails = Tails(services.builds, streams)
     return Litestar(
         route_handlers=[resource.router() for resource in _RESOURCES],
         guards=[Guard(services.tokens, open_reading=settings.open_reading)],
@@ -121,6 +123,7 @@ def _api(services: Services, settings: ServerSettings, streams: Streams) -> Lite
             "services": Provide(lambda: services, sync_to_thread=False),
             "actor": Provide(actor, sync_to_thread=False),
             "streams": Provide(lambda: streams, sync_to_thread=False),
+            "tails": Provide(lambda: tails, sync_to_thread=False),
         },
         exception_handlers={Exception: translate},
         request_max_body_size=settings.max_body,

@@ -24,6 +24,7 @@ from quarters.protocol.resources import Problem
 from quarters.server.auth import NEEDS
 from quarters.server.services import Services
 from quarters.server.streams import Streams
+from quarters.server.tails import Tails
 
 API = "/api/v1"
 BEARER = "bearer"
@@ -37,6 +38,7 @@ _FILE = r"^[A-Za-z0-9@_+][A-Za-z0-9@._+:~-]{0,254}$"
 Asking = Request[Any, Any, Any]
 Given = NamedDependency[SkipValidation[Services]]
 Followed = NamedDependency[SkipValidation[Streams]]
+Tailed = NamedDependency[SkipValidation[Tails]]
 Actor = NamedDependency[SkipValidation[str]]
 """The name of the token that asks."""
 

@@ -1,6 +1,6 @@
 """What of a growing log can be shown."""
 
-from quarters.server.api.logs import whole_lines
+from quarters.server.tails import whole_lines
 
 
 def test_a_line_is_shown_once_it_has_ended() -> None:

@@ -75,9 +75,16 @@ class Builds:
         return await self._transport.call("POST", path, Forgotten, send=Cleaning(dry_run=dry_run), wait=_LONG)
 
     async def log(self, build: int, *, offset: int = 0, attempt: int | None = None) -> bytes:
-        """The log from the byte `offset` on, of the last attempt where none is given."""
+        """The log from the byte `offset` on, at once, of the last attempt where none is given."""
         params = {"offset": offset, "attempt": attempt}
         return await self._transport.exchange("GET", below(_ALL, build, "log"), params=params)
+
+    async def read_log(self, build: int, *, attempt: int | None = None) -> AsyncIterator[bytes]:
+        """The log piece by piece, however long it is."""
+        path, params = below(_ALL, build, "log"), {"attempt": attempt}
+        async with self._transport.opened("GET", path, params=params) as answer:
+            async for piece in answer.content.iter_any():
+                yield piece
 
     async def follow_log(
         self, build: int, *, offset: int = 0, attempt: int | None = None

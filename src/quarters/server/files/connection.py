@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from quarters.server.files.address import is_file
 from quarters.server.files.files import Files, Request
 from quarters.server.files.outlet import Outlet
-from quarters.server.files.reply import Part, Reply, failure
+from quarters.server.files.reply import PARTS, Part, Reply, failure
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Answer, if what is asked for is a file."""
         if not is_file(self.url):
+            self.scope["extensions"] = {PARTS: self.go_on}  # type: ignore[dict-item]  # an extension of our own
             super().on_headers_complete()
             return
         request = Request(self.parser.get_method(), self.url, self.headers)
@@ -68,6 +69,17 @@ class Connection(HttpToolsProtocol):
         if rest:
             self.transport.write(rest)
         return left if left.length else None
+
+    async def go_on(self, part: Part) -> None:
+        """Send a part of a file in the middle of an answer of chunks, as a chunk that it is; OSError."""
+        try:
+            await self.flow.drain()
+            if self.transport.is_closing():
+                raise ConnectionResetError
+            await self.outlet.send(part)
+        except BaseException:
+            self.transport.abort()
+            raise
 
 
 class _Transfer:

@@ -14,6 +14,9 @@ from quarters.server.errors import described
 from quarters.server.files.found import ASK_AGAIN, Elsewhere, Found, Held, OpenFile, Stored
 from quarters.server.ranges import Range, Unsatisfiable
 
+PARTS = "quarters.parts"
+"""The ASGI extension by which a connection sends a Part in the middle of an answer, whose framing it has to bring."""
+
 
 class Part(NamedTuple):
     """`length` bytes of a file."""
