@@ -17,6 +17,7 @@ from quarters.builder import seccomp
 from quarters.builder.cleanup import to_the_end
 from quarters.builder.command import BUILD_USER, Command
 from quarters.builder.failure import BuildFailed
+from quarters.builder.watchdog import Watchdog
 from quarters.builder.workspace import PATH, Workspace
 from quarters.model.build import Reason
 
@@ -38,12 +39,14 @@ async def run(
     layers: tuple[Layer, ...],
     workspace: Workspace,
     stores: Path,
+    watchdog: Watchdog,
     output: Callable[[bytes], None],
 ) -> int:
     """Run `command` in the root that `layers` and what `workspace` changed make; return its exit code.
 
     Its stores are folders below `stores`. What it prints goes to `output`; if that raises, or the caller is cancelled,
-    the command is killed. When this returns or raises, no process of the command is left.
+    the command is killed. When this returns or raises, no process of the command is left. BuildFailed if it passed a
+    limit of `watchdog`.
     """
     reader, writer = os.pipe()
     filter_ = _filter() if command.installing else None
@@ -53,7 +56,7 @@ async def run(
             process = await asyncio.create_subprocess_exec(
                 *_outer(
                     command,
-                    _mounts(layers, workspace) + _shared(command, workspace, stores),
+                    [*watchdog.joining, *_mounts(layers, workspace), *_shared(command, workspace, stores)],
                     workspace,
                     handed,
                 ),
@@ -72,7 +75,8 @@ async def run(
             os.close(descriptor)
     supervised = _Supervised(process, reader)
     try:
-        return await supervised.follow(output)
+        watchdog.follow(process.pid)
+        return await watchdog.over(supervised.follow(output))
     finally:
         await to_the_end(supervised.end())
 

@@ -5,16 +5,17 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 
-from quarters.builder import dependencies, furnishing, leftovers
+from quarters.builder import cgroups, dependencies, furnishing, leftovers, limits
 from quarters.builder.bubblewrap import Layer, run
 from quarters.builder.command import Command
 from quarters.builder.failure import BuilderUnusable
 from quarters.builder.keyrings import Keyrings
-from quarters.builder.memory import oom_kills
 from quarters.builder.roots import Root
 from quarters.builder.settings import BuilderSettings
+from quarters.builder.watchdog import Watchdog
 from quarters.builder.workspace import OUT, OWN, PATH, Workspace
 from quarters.protocol.builds import Assignment
 
@@ -31,6 +32,9 @@ class Sandbox:
         self._root = root
         self._layers: tuple[Layer, ...] = ()
         self._stores = settings.data / "cache"
+        self._controllers = cgroups.Controllers({})
+        # Several builders may share a control group, but never a folder.
+        self._groups = f"quarters-{sha256(str(settings.data.absolute()).encode()).hexdigest()[:12]}-"
 
     def check(self) -> None:
         """BuilderUnusable says what is missing."""
@@ -48,6 +52,8 @@ class Sandbox:
         """End a predecessor's processes and read the root; BuilderUnusable if that cannot work."""
         self.check()
         await leftovers.end(self._settings.data)
+        self._controllers = cgroups.found()
+        self._controllers.clear(self._groups)
         (self._stores / dependencies.PACKAGES.name).mkdir(parents=True, exist_ok=True)
         self._layers = await asyncio.to_thread(self._root.layers)
 
@@ -64,7 +70,10 @@ class Sandbox:
         for name, text in furnishing.files(assignment, self._settings, self._read).items():
             (workspace.changes / name).write_text(text)
             (workspace.changes / name).chmod(0o644)
-        yield Overlay(self._layers, workspace, self._stores, borrowed=self._root.borrowed)
+        given = limits.of(assignment, self._settings)
+        with self._controllers.group(f"{self._groups}{workspace.folder.name}", given) as group:
+            watchdog = Watchdog(given, group, workspace.folder)
+            yield Overlay(self._layers, workspace, self._stores, watchdog, borrowed=self._root.borrowed)
 
     def _read(self, name: str) -> str:
         found = next((layer.lower / name for layer in self._layers if not layer.point), None)
@@ -75,21 +84,28 @@ class Overlay:
     """A root that never is anywhere but in the mount namespaces of its commands; removed with its workspace."""
 
     def __init__(
-        self, layers: tuple[Layer, ...], workspace: Workspace, stores: Path, *, borrowed: bool
+        self,
+        layers: tuple[Layer, ...],
+        workspace: Workspace,
+        stores: Path,
+        watchdog: Watchdog,
+        *,
+        borrowed: bool,
     ) -> None:
         self.borrowed = borrowed
         self._layers = layers
         self._workspace = workspace
         self._stores = stores
+        self._watchdog = watchdog
         self._keyrings = Keyrings(stores / "keyrings")
 
     async def run(self, command: Command, output: Callable[[bytes], None]) -> int:
         """Run it in namespaces of its own, whose end is the end of all that it started."""
-        return await run(command, self._layers, self._workspace, self._stores, output)
+        return await run(command, self._layers, self._workspace, self._stores, self._watchdog, output)
 
     async def oom_kills(self) -> int:
-        """As the control group of this builder counts."""
-        return oom_kills()
+        """As the control group of this build counts, or of this builder where builds have none."""
+        return self._watchdog.oom_kills
 
     async def trust(self, keys: Collection[str]) -> None:
         """Lay a keyring of all over that of the layer below all others."""
