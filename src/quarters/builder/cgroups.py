@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,11 @@ _OWN = "quarters"
 _DELEGATED = ("user.delegate", "trusted.delegate")
 """What systemd marks a group with that it gives away (systemd.resource-control(5))."""
 _SYSTEMD = Path("run/systemd/system")
+
+
+def prefix(data: Path) -> str:
+    """What the names of the groups of the builder in `data` begin with; several may share the folder of groups."""
+    return f"quarters-{sha256(str(data.absolute()).encode()).hexdigest()[:12]}-"
 
 
 class Controllers(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from quarters.model.size import Size
 
 T = TypeVar("T")
 
-_EVERY = 0.25
+_EVERY = 0.2
 """Seconds between two looks."""
 
 

@@ -5,7 +5,6 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from pathlib import Path
 
 from quarters.builder import cgroups, dependencies, furnishing, leftovers, limits
@@ -33,8 +32,7 @@ class Sandbox:
         self._layers: tuple[Layer, ...] = ()
         self._stores = settings.data / "cache"
         self._controllers = cgroups.Controllers({})
-        # Several builders may share a control group, but never a folder.
-        self._groups = f"quarters-{sha256(str(settings.data.absolute()).encode()).hexdigest()[:12]}-"
+        self._groups = cgroups.prefix(settings.data)
 
     def check(self) -> None:
         """BuilderUnusable says what is missing."""
