@@ -14,6 +14,7 @@ import structlog
 from quarters import __version__
 from quarters.builder import record
 from quarters.builder.attempt import Attempt
+from quarters.builder.caches import Caches
 from quarters.builder.capacity import Capacity
 from quarters.builder.executors.executor import Executor
 from quarters.builder.hold import Hold
@@ -43,6 +44,7 @@ class Agent:
         self._executor = executor
         self._now = now
         self._capacity = Capacity(settings)
+        self._caches = Caches(settings.data / "cache", int(settings.cache_limit))
         self._running: dict[int, asyncio.Task[None]] = {}
         self._draining = asyncio.Event()
         self.drained = asyncio.Event()
@@ -56,6 +58,7 @@ class Agent:
         """Claim and build until drained or cancelled; DataFolderBusy if another builder uses the same folder."""
         with _locked(self._settings.data):
             await self._executor.start()
+            await self._caches.prune()
             for slot, folder in enumerate(deliverable(self._settings.data)):
                 self._begin(slot, self._delivery(slot, folder))
             draining = asyncio.create_task(self._draining.wait())
@@ -108,7 +111,7 @@ class Agent:
             ) as workspace:
                 report.info("build begun")
                 hold = Hold(self._server, assignment, self._settings.patience)
-                attempt = Attempt(hold, workspace, self._executor, signer(self._settings))
+                attempt = Attempt(hold, workspace, self._executor, self._caches, signer(self._settings))
                 async with last_word(hold, workspace):
                     await attempt.run(self._settings.log_limit, self._now)
 
@@ -124,7 +127,7 @@ class Agent:
                 report.info("delivery begun")
                 hold = Hold(self._server, built.assignment, math.inf)
                 async with last_word(hold, workspace):
-                    attempt = Attempt(hold, workspace, self._executor)
+                    attempt = Attempt(hold, workspace, self._executor, self._caches)
                     await attempt.deliver(built, self._settings.log_limit, self._now)
 
     @contextmanager

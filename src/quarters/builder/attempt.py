@@ -9,8 +9,9 @@ import msgspec
 import structlog
 
 from quarters.builder import log, record
+from quarters.builder.caches import Caches
 from quarters.builder.executors.executor import Executor
-from quarters.builder.failure import BuildFailed
+from quarters.builder.failure import BuildFailed, BuildSkipped
 from quarters.builder.hold import Hold
 from quarters.builder.journal import Journal
 from quarters.builder.meter import Meter
@@ -33,11 +34,17 @@ class Attempt:
     """Works on a build in `workspace`; ends when the server knows how it ended, or when the lease is lost."""
 
     def __init__(
-        self, hold: Hold, workspace: Workspace, executor: Executor, signer: Signer | None = None
+        self,
+        hold: Hold,
+        workspace: Workspace,
+        executor: Executor,
+        caches: Caches,
+        signer: Signer | None = None,
     ) -> None:
         self._hold = hold
         self._workspace = workspace
         self._executor = executor
+        self._caches = caches
         self._signer = signer
 
     async def run(self, log_limit: int, now: Callable[[], datetime]) -> None:
@@ -96,6 +103,11 @@ class Attempt:
         except BuildFailed as failure:
             journal.end(failure.exit_code)
             finish = failed(failure, journal)
+        except BuildSkipped as nothing:
+            journal.end(0)
+            finish = Finish(
+                outcome=Outcome.SKIPPED, steps=journal.steps, version=nothing.version, message=str(nothing)
+            )
         except _Overdue as overdue:
             journal.end(None)
             finish = Finish(outcome=Outcome.TIMED_OUT, steps=journal.steps, message=str(overdue))
@@ -134,7 +146,7 @@ class Attempt:
         async with self._executor.furnished(assignment, self._workspace) as root:
             journal.begin(Step.RECIPE)
             await fetch(self._hold, self._workspace)
-            return await Procedure(assignment, self._workspace, root, journal).build()
+            return await Procedure(assignment, self._workspace, root, journal, self._caches).build()
 
     async def _redeliver(self, finish: Finish, journal: Journal) -> Finish:
         if not await asyncio.to_thread(record.is_whole, finish.artifacts, self._workspace.artifacts):

@@ -49,7 +49,7 @@ async def run(
     limit of `watchdog`.
     """
     reader, writer = os.pipe()
-    filter_ = _filter() if command.installing else None
+    filter_ = _filter(command) if command.installing else None
     handed = tuple(descriptor for descriptor in (writer, filter_) if descriptor is not None)
     try:
         with (command.stdin or Path(os.devnull)).open("rb") as stdin:
@@ -151,8 +151,8 @@ async def _readable(descriptor: int) -> None:
         loop.remove_reader(descriptor)
 
 
-def _filter() -> int | None:
-    program = seccomp.without_user_namespaces()
+def _filter(command: Command) -> int | None:
+    program = seccomp.restricted(local_sockets=command.local_sockets)
     if not program:
         return None
     descriptor = os.memfd_create("filter")

@@ -13,6 +13,9 @@ class Buildroot(Protocol):
     borrowed: bool
     """Whether pacman finds files there that no package of its own put there."""
 
+    owner: int
+    """The user on this machine as whom the build user's processes run."""
+
     async def run(self, command: Command, output: Callable[[bytes], None]) -> int:
         """Run `command` and return its exit code; what it prints goes to `output`.
 

@@ -25,6 +25,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     folder: str = "/"
     network: bool = False
     installing: bool = False
+    downloading: bool = False
+    """It changes nothing in the root but what pacman has downloaded: packages, and lists of them."""
+    local_sockets: bool = True
+    """Whether it may open sockets of the machine itself, which are reached by the network's way (unix(7), abstract)."""
     stores: tuple[Store, ...] = ()
     stdin: Path | None = None
     title: str = ""

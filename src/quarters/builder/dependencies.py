@@ -51,7 +51,7 @@ def downloading(assignment: Assignment, *, anew: bool = False) -> Command:
     Nothing of any package runs meanwhile.
     """
     command = _pacman(assignment, "-Syu", "--asdeps", "--needed", "--downloadonly", network=True)
-    return msgspec.structs.replace(command, stores=()) if anew else command
+    return msgspec.structs.replace(command, downloading=True, stores=() if anew else command.stores)
 
 
 def installation(assignment: Assignment, *, overwrite: bool) -> Command:

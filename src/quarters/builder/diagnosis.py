@@ -22,6 +22,7 @@ _STEPS = {
 }
 _BY_STEP: dict[Step, Reason] = {
     Step.RECIPE: Reason.RECIPE_INVALID,
+    Step.HOOKS: Reason.HOOK_FAILED,
     Step.DEPENDENCIES: Reason.DEPENDENCY_MISSING,
     Step.SOURCES: Reason.SOURCE_UNAVAILABLE,
     Step.PREPARE: Reason.PREPARE_FAILED,

@@ -8,6 +8,15 @@ class BuilderUnusable(QuartersError):
     """This machine cannot build."""
 
 
+class BuildSkipped(QuartersError):
+    """There is nothing to build."""
+
+    def __init__(self, message: str, version: str = "") -> None:
+        """`version` is what would have been built, "" where that is not known."""
+        super().__init__(message)
+        self.version = version
+
+
 class BuildFailed(QuartersError):
     """The build failed."""
 

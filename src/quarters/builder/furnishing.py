@@ -17,7 +17,7 @@ def files(assignment: Assignment, settings: BuilderSettings, read: Callable[[str
         "etc/passwd": users.passwd,
         "etc/group": users.group,
         "etc/resolv.conf": "",
-        makepkg.CONFIGURATION: makepkg.configuration(jobs),
+        makepkg.CONFIGURATION: makepkg.configuration(jobs, assignment),
         dependencies.PLAIN_CONFIGURATION: dependencies.plain_configuration(assignment.arch),
         dependencies.CONFIGURATION: dependencies.configuration(assignment, settings.server),
     }

@@ -1,7 +1,8 @@
 """The steps of an attempt: when each began and ended, and its place in the log."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 import msgspec
@@ -17,6 +18,8 @@ class Journal:
         """`steps` are those that a predecessor recorded, of which the last one may still run."""
         self.log = log
         self.changed = asyncio.Event()
+        self.applied: list[str] = []
+        """What was done to the recipe and its root beyond what the recipe itself says."""
         self._now = now
         self._steps = list(steps)
 
@@ -50,6 +53,17 @@ class Journal:
         code = "" if exit_code is None else f" exit={exit_code}"
         self.log.say(f"step {last.step} ended {_stamp(ended)}{code}")
         self.changed.set()
+
+    @contextmanager
+    def hook(self, path: str) -> Iterator[Callable[[int], None]]:
+        """Mark the beginning and, with the exit code that is handed to what this yields, the end of the hook at `path`."""
+        codes: list[int] = []
+        self.log.say(f"hook {path} started {_stamp(self._now())}")
+        try:
+            yield codes.append
+        finally:
+            code = f" exit={codes[-1]}" if codes else ""
+            self.log.say(f"hook {path} ended {_stamp(self._now())}{code}")
 
     def blame(self, step: Step, exit_code: int) -> None:
         """End the running step as one that never was: what failed belonged to `step`, which becomes the last one."""

@@ -1,29 +1,34 @@
-"""How makepkg is called: its configuration, its environment, what a build's own copy of the recipe gets added."""
+"""How makepkg is called: its configuration, its environment, and the commands around it."""
 
-import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
+from quarters.builder import hooks
 from quarters.builder.command import Command
 from quarters.builder.products import SUFFIX
 from quarters.builder.workspace import BUILD, OUT, PATH, RECIPE, SOURCES
-from quarters.model.build import Bump
 from quarters.model.repository import Network
 from quarters.protocol.builds import Assignment
 
 CONFIGURATION = "etc/makepkg.quarters.conf"
 
 
-def configuration(jobs: int) -> str:
+def configuration(jobs: int, assignment: Assignment) -> str:
     """A makepkg.conf(5) that follows the root's own, but packs what a repository wants."""
+    debug, ccache = ("" if on else "!" for on in (assignment.debug, assignment.ccache))
     return f"""\
 for conf in /etc/makepkg.conf /etc/makepkg.conf.d/*.conf; do
   if [[ -r $conf ]]; then source "$conf"; fi
 done
 unset conf
 if [[ " ${{OPTIONS[*]}} " == *" lto "* ]]; then OPTIONS=(lto); else OPTIONS=(!lto); fi
-OPTIONS+=(strip docs !libtool !staticlibs emptydirs zipman purge !debug)
-BUILDENV=(!distcc color !ccache check !sign)
+OPTIONS+=(strip docs !libtool !staticlibs emptydirs zipman purge {debug}debug)
+BUILDENV=(!distcc color {ccache}ccache check !sign)
 MAKEFLAGS=-j{jobs}
+if [[ -z "{ccache}" && ! -d /usr/lib/ccache/bin ]]; then PATH=/usr/lib/ccache:$PATH; fi
+if [[ -r /{hooks.EXPORTED} ]]; then source /{hooks.EXPORTED}; fi
 """
 
 
@@ -49,13 +54,13 @@ def environment(assignment: Assignment) -> dict[str, str]:
     }
 
 
-def unpacking(assignment: Assignment, archive: Path) -> Command:
+def unpacking(assignment: Assignment, archive: Path, amendments: Sequence[str] = ()) -> Command:
     """Unpack the recipe's `archive` as the build user, so that nothing in it reaches beyond the root, and amend it."""
     lines = [
         "bsdtar --no-same-owner -xf -",
         "test -f PKGBUILD || { echo 'There is no PKGBUILD.'; exit 1; }",
         "if [ -d keys/pgp ]; then gpg --batch --quiet --import keys/pgp/*.asc; fi",
-        *(f"printf '\\n%s' {shlex.quote(line)} >>PKGBUILD" for line in _amendments(assignment)),
+        *amendments,
     ]
     return Command(
         arguments=("bash", "-euc", "\n".join(lines)),
@@ -64,6 +69,22 @@ def unpacking(assignment: Assignment, archive: Path) -> Command:
         stdin=archive,
         title="bsdtar -xf recipe.tar",
     )
+
+
+def patching(assignment: Assignment, patch: str) -> Command:
+    """Apply the file `patch` of the recipe's folder to what else is there."""
+    return _as_builder(assignment, "patch", "-Np1", "-i", patch)
+
+
+def amending(assignment: Assignment, amendments: Sequence[str]) -> Command:
+    """Amend the recipe once its hooks have changed it."""
+    command = _as_builder(assignment, "bash", "-euc", "\n".join(amendments))
+    return msgspec.structs.replace(command, title="amend PKGBUILD")
+
+
+def printing(assignment: Assignment) -> Command:
+    """Print the recipe's metadata as it is now."""
+    return _as_builder(assignment, "makepkg", "--printsrcinfo")
 
 
 def fetching(assignment: Assignment) -> Command:
@@ -76,15 +97,29 @@ def fetching(assignment: Assignment) -> Command:
     )
 
 
-def making(assignment: Assignment) -> Command:
-    """Everything else; fetched sources are not looked for again where there is no network to do it with."""
-    arguments = ["makepkg", "--force", "--noconfirm"]
-    if fetches_first(assignment):
-        arguments += ["--holdver"]
+def readying(assignment: Assignment) -> Command:
+    """Unpack sources, prepare() and pkgver(), with the rights that everything else has, too."""
+    return _makepkg(assignment, "--nobuild")
+
+
+def listing(assignment: Assignment) -> Command:
+    """Print the paths of the package files that would be made."""
+    return _as_builder(assignment, "makepkg", "--packagelist")
+
+
+def making(assignment: Assignment, *, ready: bool = False) -> Command:
+    """Everything else, and all of it where sources are not made `ready` yet."""
+    arguments = ["--noextract"] if ready else []
     if not assignment.checks:
         arguments += ["--nocheck"]
+    return _makepkg(assignment, *arguments)
+
+
+def _makepkg(assignment: Assignment, *arguments: str) -> Command:
+    # Fetched sources are not looked for again where there is no network to do it with.
+    hold = ("--holdver",) if fetches_first(assignment) else ()
     return Command(
-        arguments=tuple(arguments),
+        arguments=("makepkg", "--force", "--noconfirm", *hold, *arguments),
         environment=environment(assignment),
         folder=f"/{RECIPE}",
         network=assignment.network is Network.ALWAYS,
@@ -96,14 +131,5 @@ def fetches_first(assignment: Assignment) -> bool:
     return assignment.remote_sources and assignment.network is Network.SOURCES
 
 
-def _amendments(assignment: Assignment) -> list[str]:
-    # A space in front: makepkg rewrites lines that begin with `pkgrel=` after pkgver(). Quarters' bump counts from the
-    # recipe's own minor pkgrel, of which makepkg allows one.
-    lines = [f" PACKAGER={shlex.quote(assignment.packager)}"]
-    if assignment.bump:
-        minor = "[[ $pkgrel == *.* ]] || pkgrel=$pkgrel.0"
-        raised = f"${{pkgrel%.*}}.$((10#${{pkgrel##*.}} + {assignment.bump}))"
-        if assignment.bumping is Bump.WHOLE:
-            raised = f"$((10#${{pkgrel%.*}} + {assignment.bump}))"
-        lines.append(f" {minor}; pkgrel={raised}")
-    return [*lines, ""]
+def _as_builder(assignment: Assignment, *arguments: str) -> Command:
+    return Command(arguments=arguments, environment=environment(assignment), folder=f"/{RECIPE}")

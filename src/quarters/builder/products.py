@@ -62,6 +62,13 @@ def promised(
     return tuple(products[0] for products in found.values()), tuple(extra)
 
 
+def versions(listing: str, outputs: Collection[str]) -> set[str]:
+    """The versions of `outputs` in a list of their paths; "" where one is missing."""
+    named = [_FILE_NAME.fullmatch(line.rpartition("/")[2]) for line in listing.splitlines()]
+    found = {match["name"]: match["version"] for match in named if match is not None}
+    return {found.get(name, "") for name in outputs}
+
+
 def _product(entry: os.DirEntry[str]) -> Product | None:
     match = _FILE_NAME.fullmatch(entry.name)
     if match is None or not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):

@@ -46,6 +46,8 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """`host`, made of this machine's own /usr, or a folder that pacstrap or debootstrap prepared."""
     data: Path = Path("/var/lib/quarters/builder")
     """Work folders and caches; nothing in it outlives the builder's interest, and it holds no token."""
+    cache_limit: Size = Size(20 << 30)
+    """Disk that the kept sources of one package may take, and what compilers made of it; more than that is not kept."""
     signing_key: str = ""
     """Key in gpg's keyring on this machine (its fingerprint) that signs what is built; empty: the server's alone."""
     gnupg_home: Path | None = None

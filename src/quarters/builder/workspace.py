@@ -14,6 +14,7 @@ BUILD = "build"
 RECIPE = "recipe"
 SOURCES = "sources"
 OUT = "out"
+CCACHE = "ccache"
 OWN = (BUILD, RECIPE, SOURCES, OUT)
 """Folders at the top of the root that belong to the build user."""
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from quarters.builder import dependencies, makepkg
+from quarters.builder import amendments, dependencies, makepkg
 from quarters.builder.bubblewrap import Layer
+from quarters.builder.hooks import Hooks
 from quarters.builder.roots import HostRoot, with_build_user
 from quarters.model.repository import Network
 from quarters.protocol.builds import Assignment, PackageRepository
@@ -55,7 +56,8 @@ def test_dependencies_cannot_be_taken_for_options() -> None:
 
 def amended(recipe: str, folder: Path, **changes: Any) -> str:
     """What a PKGBUILD says after the amendments of the assignment, run as the sandbox would."""
-    command = makepkg.unpacking(assignment(**changes), folder / "recipe.tar")
+    lines = amendments.script(assignment(**changes), recipe, Hooks())
+    command = makepkg.unpacking(assignment(**changes), folder / "recipe.tar", lines)
     (folder / "PKGBUILD").write_text(recipe)
     script = command.arguments[2].replace("bsdtar --no-same-owner -xf -", "true")
     subprocess.run(["bash", "-euc", script], cwd=folder, check=True)
@@ -73,6 +75,13 @@ def test_a_bump_counts_from_the_recipes_own_release(
     tmp_path: Path, recipe: str, bump: int, pkgrel: str
 ) -> None:
     assert amended(recipe, tmp_path, bump=bump) == f"{pkgrel} O'Hara <o@example.org>"
+
+
+def test_nothing_is_built_for_the_builders_own_processor(tmp_path: Path) -> None:
+    recipe = "pkgrel=1\nCFLAGS+=' -O2 -march=native'"
+    assert amended(recipe, tmp_path).startswith("1 ")
+    assert "\nCFLAGS+=' -O2'\n" in (tmp_path / "PKGBUILD").read_text()
+    assert amendments.told(assignment(bump=2), recipe) == ["-march=native taken out", "pkgrel raised by 0.2"]
 
 
 def test_sources_are_fetched_in_a_call_of_their_own_only_where_the_build_has_no_network() -> None:

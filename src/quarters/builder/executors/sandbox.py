@@ -91,6 +91,7 @@ class Overlay:
         borrowed: bool,
     ) -> None:
         self.borrowed = borrowed
+        self.owner = workspace.uid
         self._layers = layers
         self._workspace = workspace
         self._stores = stores

@@ -1,0 +1,93 @@
+"""Folders of single packages that outlive their builds: downloaded sources, what compilers made.
+
+Each belongs to one package of one source and is seen by its builds alone, one at a time, so that no package can leave
+anything for another one.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from quarters.builder.cleanup import to_the_end
+from quarters.builder.command import Store
+from quarters.builder.workspace import CCACHE, PATH, SOURCES, remove
+from quarters.protocol.builds import Assignment
+
+KINDS = (SOURCES, CCACHE)
+_UNUSED = 30 * 86_400
+"""Seconds without a build after which a folder is removed."""
+
+
+class Caches:
+    """The caches below `folder`, none of them larger than `limit` bytes after a build."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._lent: set[str] = set()
+
+    @asynccontextmanager
+    async def lent(self, assignment: Assignment, uid: int) -> AsyncIterator[tuple[Store, ...]]:
+        """What `assignment` may use, as the user `uid`'s; nothing while another build of the same package has it."""
+        name = f"{quote(assignment.source, safe='')}+{quote(assignment.pkgbase, safe='')}"
+        wanted = {SOURCES: assignment.cache_sources, CCACHE: assignment.ccache}
+        stores = [
+            Store(name=f"{kind}/{name}", point=f"/{kind}", writable=True) for kind in KINDS if wanted[kind]
+        ]
+        if name in self._lent or not stores:
+            yield ()
+            return
+        await self.prune()
+        self._lent.add(name)
+        try:
+            for store in stores:
+                await self._hand_over(self._folder / store.name, uid)
+            yield tuple(stores)
+        finally:
+            self._lent.discard(name)
+            for store in stores:
+                await to_the_end(self._take_back(self._folder / store.name))
+
+    async def prune(self) -> None:
+        """Remove what no build has used for a month."""
+        for kind in KINDS:
+            for folder in (self._folder / kind).glob("*"):
+                if time.time() - folder.lstat().st_mtime > _UNUSED and not self._is_lent(folder):
+                    await remove(folder)
+
+    def _is_lent(self, folder: Path) -> bool:
+        return folder.name in self._lent
+
+    async def _hand_over(self, folder: Path, uid: int) -> None:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if folder.stat().st_uid == uid:
+            return
+        # `-P` is chown's own way with `-R`: a link that a build left leads it nowhere.
+        owner = await asyncio.create_subprocess_exec(
+            "chown", "-R", "-h", "-P", f"{uid}:{uid}", "--", str(folder), env={"PATH": PATH}
+        )
+        await owner.wait()
+
+    async def _take_back(self, folder: Path) -> None:
+        os.utime(folder)
+        if await asyncio.to_thread(_larger, folder, self._limit):
+            await remove(folder)
+
+
+def _larger(folder: Path, limit: int) -> bool:
+    """Whether the files below `folder` take more than `limit` bytes of disk."""
+    total = 0
+    for path, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            try:
+                state = os.lstat(os.path.join(path, name))
+            except OSError:
+                continue
+            total += state.st_blocks * 512
+            if total > limit:
+                return True
+    return False
