@@ -28,6 +28,7 @@ from quarters.sources.intake import Intake
 from quarters.sources.kinds.registry import kinds, usual_review
 from quarters.sources.mirror import Mirror
 from quarters.sources.settings import SourcesSettings
+from quarters.sources.updates.checking import check as check_updates
 from quarters.storage import commits, recipes, repositories, sources
 from quarters.storage.database import Database
 from quarters.storage.events import record
@@ -61,7 +62,7 @@ class SourceSync:
         self._now = now
         self._kinds = kinds(settings)
         self._gate = Gate(database, now)
-        self._evaluator = Evaluator(settings.evaluation_timeout, settings.evaluations)
+        self.evaluator = Evaluator(settings.evaluation_timeout, settings.evaluations)
         self._busy: set[str] = set()
         self._failures: dict[str, int] = {}
 
@@ -234,7 +235,7 @@ class SourceSync:
         repository = await self._database.read(repositories.get, source.repository)
         said_of_all = await mirror.file(revision, ci_defaults.PATH)
         defaults = ci_defaults.defaults(said_of_all)
-        intake = Intake(mirror, self._formats[repository.format], self._evaluator, defaults)
+        intake = Intake(mirror, self._formats[repository.format], self.evaluator, defaults)
         admitted = await self._gate.admit(source, mirror, fetched, before)
         still = before if said_of_all == await mirror.file(source.revision, ci_defaults.PATH) else ()
         found = await intake.everything(source, admitted.listing, still)
@@ -247,6 +248,7 @@ class SourceSync:
             known = ", ".join(sorted(self._kinds))
             raise Invalid(f"There is no kind of source {source.kind!r}; there is {known}.")
         self._kinds[source.kind].check(source)
+        check_updates(source)
 
     def mirror(self, name: str) -> Mirror:
         """What the source is read into."""

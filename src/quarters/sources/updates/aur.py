@@ -17,6 +17,8 @@ from quarters.sources.web import Web
 MARK = "aur"
 DUMP = "packages-meta-v1.json.gz"
 """All packages of an AUR, made anew every few minutes."""
+_NOWHERE = "gone"
+_GONE = Finding(marks={MARK: _NOWHERE}, problem="It is not in the AUR.")
 _LARGEST = 128 << 20
 _UNPACKED = 512 << 20
 _GZIP = 31
@@ -67,10 +69,10 @@ class AurUpstream:
     async def look(self, subject: Subject) -> Finding:
         """The files that the AUR has now."""
         if self._known is None:
-            return NOTHING
+            return _GONE if subject.marks.get(MARK) == _NOWHERE else NOTHING
         there = self._known.get(subject.path)
         if there is None:
-            raise SourceUnreachable(f"{subject.path} is not in the AUR any more.")
+            return _GONE
         marks = {MARK: str(there.last_modified)}
         if not self._changed(subject):
             return Finding(marks=marks)
@@ -87,7 +89,7 @@ class AurUpstream:
         there = self._known.get(subject.path) if self._known else None
         if there is None:
             return False
-        if MARK not in subject.marks:
+        if subject.marks.get(MARK, _NOWHERE) == _NOWHERE:
             return there.version != subject.version
         return subject.marks[MARK] != str(there.last_modified)
 

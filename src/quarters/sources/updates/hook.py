@@ -1,5 +1,7 @@
 """`.CI/update.sh`: a recipe's own way to bring itself up to date."""
 
+from collections.abc import Sequence
+
 from quarters.sources.mirror import Mirror
 from quarters.sources.updates.trees import entries, from_archive
 from quarters.sources.updates.upstream import NOTHING, Finding, Subject
@@ -17,7 +19,7 @@ class UpdateHook:
         self._workbench = workbench
         self._with: set[str] = set()
 
-    async def prepare(self, subjects: list[Subject]) -> None:
+    async def prepare(self, subjects: Sequence[Subject]) -> None:
         """Find out which folders have one."""
         names = [f"{it.tree}:{_FOLDER}/{NAME}" for it in subjects]
         sizes = await self._mirror.git.run(

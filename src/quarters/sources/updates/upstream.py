@@ -32,6 +32,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     marks: Mapping[str, str] = {}
     tree: str = ""
+    problem: str = ""
+    """What is wrong with it for as long as the upstream says what it says now."""
     moved: str = ""
     """Why the recipe is to be built though its folder stays as it is, "" if it is not."""
     maintainers: tuple[str, ...] = ()
