@@ -36,6 +36,7 @@ from quarters.sources.desk import ReviewDesk
 from quarters.sources.hooks import Hooks
 from quarters.sources.settings import SourcesSettings
 from quarters.sources.sync import SourceSync
+from quarters.sources.tending import Gardener
 from quarters.storage import recipes, sources
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
@@ -118,6 +119,7 @@ def services(
         aur=AurAdditions(sourcing, sources, wakeups, FORMATS, knowledge),
         hooks=Hooks(database, wakeups, clock),
         reviews=ReviewDesk(database, wakeups, sources, clock),
+        gardener=Gardener(database, wakeups, sources, FORMATS, clock),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
         schedules=Schedules(database, wakeups, upstreams, FORMATS, scheduling, clock),
         rebuilds=Rebuilds(database, wakeups, upstreams, FORMATS, scheduling, clock),

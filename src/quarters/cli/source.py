@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from quarters.cli import output
+from quarters.cli import output, source_tree
 from quarters.cli.connection import connect, everything, only_repository
 from quarters.cli.output import Json, Yes
 from quarters.model.commit import Commit
@@ -311,6 +311,11 @@ async def commits(
         ((it.revision[:12], output.ago(it.at), it.author, it.asks, _became(it), it.subject) for it in found),
         empty=f"No commit of {name} is known.",
     )
+
+
+app.command(source_tree.put)
+app.command(source_tree.drop)
+app.command(source_tree.bump)
 
 
 @app.command

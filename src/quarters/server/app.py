@@ -29,6 +29,7 @@ from quarters.server.api import (
     schedules,
     snapshots,
     sources,
+    tending,
     tokens,
     work,
 )
@@ -64,6 +65,7 @@ _RESOURCES = (
     schedules,
     snapshots,
     sources,
+    tending,
     tokens,
     work,
 )

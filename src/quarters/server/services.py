@@ -31,6 +31,7 @@ from quarters.sources.additions import AurAdditions
 from quarters.sources.desk import ReviewDesk
 from quarters.sources.hooks import Hooks
 from quarters.sources.sync import SourceSync
+from quarters.sources.tending import Gardener
 from quarters.storage.database import Database
 from quarters.storage.public import PublicTree
 from quarters.storage.wakeups import Wakeups
@@ -63,6 +64,7 @@ class Services:
     aur: AurAdditions
     hooks: Hooks
     reviews: ReviewDesk
+    gardener: Gardener
     requests: Requests
     schedules: Schedules
     rebuilds: Rebuilds

@@ -52,6 +52,7 @@ from quarters.sources.additions import AurAdditions
 from quarters.sources.desk import ReviewDesk
 from quarters.sources.hooks import Hooks
 from quarters.sources.sync import SourceSync
+from quarters.sources.tending import Gardener
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
 from quarters.storage.ownership import owned
@@ -150,6 +151,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         aur=AurAdditions(config.sources, sources, wakeups, formats, knowledge),
         hooks=Hooks(database, wakeups, _now),
         reviews=ReviewDesk(database, wakeups, sources, _now),
+        gardener=Gardener(database, wakeups, sources, formats, _now),
         requests=requests,
         schedules=Schedules(database, wakeups, upstreams, formats, config.scheduler, _now),
         rebuilds=rebuilds,

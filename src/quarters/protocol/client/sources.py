@@ -5,6 +5,7 @@ from quarters.model.source import Source
 from quarters.protocol.client.transport import Transport, below
 from quarters.protocol.hooks import Hook, NewHook
 from quarters.protocol.resources import NewSource, Page, SourceChange
+from quarters.protocol.tending import Committed, Tending
 
 _ALL = "sources"
 
@@ -46,6 +47,24 @@ class Sources:
         """People's commits, the newest first."""
         params = {"limit": limit, "cursor": cursor}
         return await self._transport.call("GET", below(_ALL, name, "commits"), Page[Commit], params=params)
+
+    async def put_package(self, name: str, package: str, archive: bytes, message: str = "") -> Committed:
+        """Have a folder of the tree hold what a tar archive does."""
+        address, params = below(_ALL, name, "packages", package), {"message": message}
+        answer = await self._transport.exchange("PUT", address, params=params, body=archive)
+        return self._transport.decoded(answer, Committed)
+
+    async def drop_packages(self, name: str, wish: Tending) -> tuple[Committed, ...]:
+        """Take folders out of the tree."""
+        return await self._transport.call(
+            "POST", below(_ALL, name, "drops"), tuple[Committed, ...], send=wish
+        )
+
+    async def bump_packages(self, name: str, wish: Tending) -> tuple[Committed, ...]:
+        """Have packages be built once more, as a higher release."""
+        return await self._transport.call(
+            "POST", below(_ALL, name, "bumps"), tuple[Committed, ...], send=wish
+        )
 
     async def sync(self, name: str) -> Source:
         """Ask for a sync now; the source's `synced_at` and `problem` tell how it went."""
