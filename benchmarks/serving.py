@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import random
 import re
 import socket
@@ -16,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from benchmarks.nginx import CONFIG, nginx
-from benchmarks.running import Server, demand, scratch, server
+from benchmarks.running import Server, demand, free_port, resident, scratch, server
 from benchmarks.table import Row
 from quarters.protocol.client import Client
 from quarters.protocol.resources import NewRepository
@@ -65,7 +64,7 @@ def rows() -> list[Row]:
     with scratch() as folder:
         with server(folder) as quarters:
             asyncio.run(_publish(quarters, folder))
-        with nginx(folder, CONFIG.format(port=(port := _free_port()), root=folder / "plain")) as alone:
+        with nginx(folder, CONFIG.format(port=(port := free_port()), root=folder / "plain")) as alone:
             urls = _gathered(folder, f"http://127.0.0.1:{port}")
             with server(folder) as quarters:
                 own = Rival(_urls(quarters.connection.url), (quarters.process,))
@@ -104,7 +103,7 @@ def _beside(own: Rival, alone: Rival, how: str, goal: float | None = None) -> li
 
 def _memory(quarters: Server, url: str) -> list[Row]:
     """What 1,000 clients cost that ask for five megabytes and take nothing."""
-    before = _resident(quarters.process)
+    before = resident(quarters.process)
     place = urlsplit(url)
     request = f"GET {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode()
     with contextlib.ExitStack() as stack:
@@ -112,7 +111,7 @@ def _memory(quarters: Server, url: str) -> list[Row]:
             client = stack.enter_context(socket.create_connection((place.hostname or "", place.port or 0)))
             client.sendall(request)
             assert client.recv(100).startswith(b"HTTP/1.1 200")
-        more = (_resident(quarters.process) - before) / (1 << 20)
+        more = (resident(quarters.process) - before) / (1 << 20)
     return [
         Row("memory for 1,000 readers that stand still at 5 MB", more, "MB", goal="< 50 MB", met=more < 50)
     ]
@@ -121,7 +120,7 @@ def _memory(quarters: Server, url: str) -> list[Row]:
 @contextlib.contextmanager
 def _fronted(folder: Path) -> Iterator[Rival]:
     with server(folder, QUARTERS_SERVER__ACCEL=FRONT) as quarters:
-        port = _free_port()
+        port = free_port()
         packaged = Path(__file__).parent.parent / "packaging" / "nginx.conf"
         front = packaged.read_text()
         for standing, here in {
@@ -177,14 +176,3 @@ def cpu(processes: tuple[int, ...]) -> float:
     """Seconds of CPU time that processes took, with all of their threads."""
     tasks = [task for process in processes for task in Path(f"/proc/{process}/task").iterdir()]
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-
-def _resident(process: int) -> int:
-    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
