@@ -8,10 +8,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from quarters.model.errors import Conflict, Forbidden, NotFound
+from quarters.model.errors import Conflict, Forbidden, Invalid, NotFound
 from quarters.model.review import Level, Review, ReviewState
 from quarters.model.token import Scope
-from quarters.protocol.resources import NewSource
+from quarters.protocol.resources import BuildRequest, NewSource, PlanRequest
 from quarters.protocol.reviews import Decision, ReviewFilter
 from quarters.storage.wakeups import Topic
 from tests.following import Git
@@ -132,6 +132,30 @@ async def test_the_command_line_lists_shows_and_decides(server: Running) -> None
     assert await version(server) == "1.0-1"
     assert await person.run("approve", "1", code=1) == "quarters: Review 1 is rejected already.\n"
     assert "Say which reviews" in await person.run("approve", code=1)
+
+
+async def test_plans_and_builds_say_that_a_newer_recipe_waits(server: Running) -> None:
+    sentence = "A newer recipe of hello waits for review 1."
+    for packages in ((), ("hello",)):
+        plan = await server.admin.builds.plan(PlanRequest(packages=packages))
+        assert [(it.pkgbase, it.review, it.message) for it in plan.held] == [("hello", 1, sentence)]
+        assert [build.version for build in plan.builds] == ["1.0-1"]
+    requested = await server.admin.builds.request(BuildRequest(packages=("hello",)))
+    (number,) = (*requested.builds, *requested.joined)
+    assert (await server.admin.builds.show(number)).why.endswith(f" {sentence}")
+    await server.admin.reviews.decide(1, Decision(approve=False))
+    assert (await server.admin.builds.plan(PlanRequest())).held == ()
+    assert sentence not in (await server.admin.builds.show(number)).why
+
+
+async def test_a_recipe_that_was_never_in_force_is_not_unknown_but_waits(server: Running) -> None:
+    git = Git.of(server.press.folder.parent / "recipes")
+    git.write("fresh")
+    git.commit()
+    await server.admin.sources.sync("tree")
+    await until(server, lambda: _synced(server))
+    with pytest.raises(Invalid, match="The recipe of fresh waits for review 2"):
+        await server.admin.builds.request(BuildRequest(packages=("fresh",)))
 
 
 async def test_a_rejected_change_can_be_read_later(server: Running) -> None:

@@ -43,6 +43,8 @@ class Catalog:
     """By pkgbase, the fingerprint that its published version was built from; a base that is missing counts as unchanged."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """By pkgbase, the sentence that says why its recipe cannot be read."""
+    reviews: Mapping[str, int] = field(default_factory=dict)
+    """By pkgbase, the review that a newer recipe waits for."""
     bumping: Bump = Bump.MINOR
     former: Mapping[str, Collection[str]] = field(default_factory=dict)
     """By pkgname, versions that were published and taken back: their file names are spent. Empty where nobody asks."""

@@ -12,6 +12,7 @@ from quarters.model.repository import Published
 from quarters.planning import problems
 from quarters.planning.catalog import Catalog
 from quarters.planning.cycles import Arc, unwind
+from quarters.planning.held import Held, held
 from quarters.planning.lacks import Lack, by_base, lack
 from quarters.planning.matching import How, Matcher
 from quarters.planning.order import stages
@@ -65,6 +66,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     current: tuple[Current, ...] = ()
+    held: tuple[Held, ...] = ()
 
 
 class _Selection(NamedTuple):
@@ -105,6 +107,7 @@ def plan(wanted: Sequence[Wanted], catalog: Catalog, format: Format) -> Plan:
         problems=tuple(found),
         dropped=tuple(entry for entry in dropped if entry.pkgbase in kept),
         current=tuple(selection.current),
+        held=held([*kept, *(entry.pkgbase for entry in selection.current)], catalog.reviews),
     )
 
 

@@ -39,6 +39,11 @@ def unknown(name: str, catalog: Catalog) -> Problem:
     if name in catalog.unreadable:
         message = f"The recipe of {name} cannot be read: {catalog.unreadable[name]}"
         return Problem(kind=ProblemKind.UNREADABLE, name=name, message=message)
+    if name in catalog.reviews:
+        message = (
+            f"The recipe of {name} waits for review {catalog.reviews[name]}, and none was in force before."
+        )
+        return Problem(kind=ProblemKind.UNREADABLE, name=name, message=message)
     known = {*catalog.recipes, *catalog.bearers, *catalog.unreadable}
     near = tuple(get_close_matches(name, sorted(known), n=3))
     hint = f" Did you mean {' or '.join(near)}?" if near else ""

@@ -28,6 +28,8 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     ahead: Ahead = Ahead()
     together: str = ""
     """What the rebuild waits for with which its packages become visible, "" if they are."""
+    review: int | None = None
+    """The review that a newer recipe of it waits for."""
 
 
 _SHOWN = 3
@@ -48,7 +50,10 @@ _DOING = MappingProxyType(
 
 def why_not_running(build: Build, around: Circumstances) -> str:
     """One sentence for any state; for a running build, what it is doing."""
-    return _SENTENCES[build.state](build, around)
+    sentence = _SENTENCES[build.state](build, around)
+    if around.review is None or build.state is State.SUPERSEDED:
+        return sentence
+    return f"{sentence} A newer recipe of {build.pkgbase} waits for review {around.review}."
 
 
 def refusals(build: Build, around: Circumstances) -> list[Refusal | None]:

@@ -11,7 +11,7 @@ from quarters.model.recipe import SourcedRecipe
 from quarters.model.repository import Published, Repository
 from quarters.planning.catalog import Candidate, Catalog
 from quarters.planning.rebuilds import Linked, Loss, broken, losses, overlaid
-from quarters.storage import libraries, packages, recipes, upstreams
+from quarters.storage import libraries, packages, recipes, reviews, upstreams
 
 
 class Reading(NamedTuple):
@@ -58,6 +58,7 @@ def read(
         upstream=upstream,
         checks=repository.checks,
         built=_built(connection, repository.name, arch, view),
+        reviews=reviews.of_repository(connection, repository.name),
         bumping=repository.bump,
         former=packages.former(connection, repository.name, arch) if view.former else {},
         linked=there.linked,

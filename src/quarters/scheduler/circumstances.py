@@ -13,7 +13,7 @@ from quarters.planning.together import why_not_visible
 from quarters.planning.why import Circumstances
 from quarters.planning.wording import Ahead
 from quarters.scheduler.selection import Rules, farm_of
-from quarters.storage import builders, lacks, leases, queues, rebuilds
+from quarters.storage import builders, lacks, leases, queues, rebuilds, reviews
 from quarters.storage.needs import Prerequisite
 from quarters.storage.queues import Standing
 
@@ -28,12 +28,14 @@ def circumstances(
 ) -> Circumstances:
     """Those of `build`; builders seen since `alive_since` count as there."""
     unfinished = [(one.pkgbase, one.state) for one in prerequisites]
+    review = reviews.of_repository(connection, build.repository).get(build.pkgbase)
     if build.state is not State.READY:
         return Circumstances(
             now=now,
             unfinished=unfinished,
             lacks=lacks.of(connection, build.id),
             together=_together(connection, build),
+            review=review,
         )
     found = queues.standings(connection, now)
     alive = tuple(builders.alive(connection, alive_since))
@@ -50,6 +52,7 @@ def circumstances(
         farm=farm,
         lost_by=queues.lost_by(connection, build.id, now),
         ahead=_ahead(connection, build, found, farm, now),
+        review=review,
     )
 
 

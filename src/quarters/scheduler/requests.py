@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+import msgspec
 import structlog
 from sqlalchemy import Connection
 
@@ -12,6 +13,7 @@ from quarters.formats.format import Format, Formats
 from quarters.model.build import Cause
 from quarters.model.errors import Invalid, QuartersError
 from quarters.planning.catalog import Catalog
+from quarters.planning.held import held
 from quarters.planning.outdated import Wanted, outdated
 from quarters.planning.plan import Plan
 from quarters.protocol.resources import BuildRequest, PlanRequest, Requested
@@ -21,7 +23,7 @@ from quarters.scheduler.enqueue import Order, enqueue
 from quarters.scheduler.proposals import Proposal, carry_out, propose, sentences
 from quarters.scheduler.settings import SchedulerSettings
 from quarters.scheduler.upstreams import Upstreams
-from quarters.storage import repositories, requests, schedules, sources, wishes
+from quarters.storage import repositories, requests, reviews, schedules, sources, wishes
 from quarters.storage.database import Database
 from quarters.storage.sources import Generation
 from quarters.storage.wakeups import Topic, Wakeups
@@ -59,7 +61,11 @@ class Requests:
         await self._upstreams.ensure(repository)
         view = ASKED if request.packages else PLAIN
         proposal = await self._database.read(propose, repository.name, [arch], wish, self._formats, view)
-        return proposal.parts[0].plan
+        plan = proposal.parts[0].plan
+        if request.packages:
+            return plan
+        waiting = await self._database.read(reviews.of_repository, repository.name)
+        return msgspec.structs.replace(plan, held=held(waiting, waiting))
 
     async def request(self, request: BuildRequest, requester: str, along: Along | None = None) -> Requested:
         """Queue packages with all that they need; NotFound, with near matches, if no recipe makes one of them.

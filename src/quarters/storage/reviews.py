@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from quarters.model.errors import NotFound
 from quarters.model.review import Candidate, Place, Review, ReviewState
-from quarters.storage.schema import reviews
+from quarters.storage.schema import recipes, reviews, sources
 
 _FIELDS = Review.__struct_fields__
 
@@ -83,6 +83,19 @@ def unsettled(connection: Connection, source: str | None, place: Place) -> list[
     if source is not None:
         query = query.where(reviews.c.source == source)
     return [_review(row) for row in connection.execute(query.order_by(reviews.c.id))]
+
+
+def of_repository(connection: Connection, repository: str) -> dict[str, int]:
+    """The newest review that waits for each recipe of a repository's enabled sources, by pkgbase."""
+    same = (recipes.c.source == reviews.c.source) & (recipes.c.path == reviews.c.path)
+    query = (
+        select(reviews.c.id, func.coalesce(recipes.c.pkgbase, reviews.c.path).label("pkgbase"))
+        .join(sources, sources.c.name == reviews.c.source)
+        .outerjoin(recipes, same)
+        .where(reviews.c.state == ReviewState.WAITING, sources.c.repository == repository, sources.c.enabled)
+        .order_by(reviews.c.id)
+    )
+    return {row.pkgbase: row.id for row in connection.execute(query)}
 
 
 def _review(row: Any) -> Review:

@@ -110,6 +110,7 @@ reviews = Table(
     Column("url", Text, nullable=False, server_default=""),
     Column("problem", Text, nullable=False, server_default=""),
     Index("reviews_by_path", "source", "path"),
+    Index("reviews_by_state", "state"),
     sqlite_autoincrement=True,
 )
 

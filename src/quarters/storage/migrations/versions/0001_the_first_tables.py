@@ -545,6 +545,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("reviews", schema=None) as batch_op:
         batch_op.create_index("reviews_by_path", ["source", "path"], unique=False)
+        batch_op.create_index("reviews_by_state", ["state"], unique=False)
 
     op.create_table(
         "maintainers",
@@ -562,6 +563,7 @@ def downgrade() -> None:
     """Undo."""
     op.drop_table("maintainers")
     with op.batch_alter_table("reviews", schema=None) as batch_op:
+        batch_op.drop_index("reviews_by_state")
         batch_op.drop_index("reviews_by_path")
 
     op.drop_table("reviews")
