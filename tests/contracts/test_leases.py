@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from quarters.model.build import Outcome, Reason, State, Step, StepRecord
 from quarters.model.errors import Conflict, LeaseLost
-from quarters.model.recipe import Dependency, Need, NeedKind, Output, SourcedRecipe
+from quarters.model.recipe import Configuration, Dependency, Need, NeedKind, Output, SourcedRecipe
 from quarters.model.repository import Network, Repository, Upstream
 from quarters.planning.retries import DEFAULTS
 from quarters.protocol.builds import ArtifactDigest, ClaimRequest, Finish, Heartbeat, LeaseKey
@@ -305,6 +305,48 @@ async def test_a_dynamic_recipe_that_makes_what_is_published_is_skipped_and_no_l
     await farm.have(_dynamic("f2"))
     await farm.requests.plan_sources()
     assert await farm.claim() == []
+
+
+async def test_a_builder_may_say_before_building_that_a_dynamic_recipe_makes_what_is_published(
+    database: Database, tmp_path: Path
+) -> None:
+    press, farm = Press(database, tmp_path / "press"), Farm(database, tmp_path / "farm")
+    await farm.begin(_dynamic("f1"))
+    await press.upload(package("app", "7-1"), "extra")
+    (listed,) = await database.read(packages.standing, "extra", {"app"})
+    await database.write(packages.confirm, {listed.file.sha256}, "f1")
+
+    await farm.have(_dynamic("f2"))
+    await farm.requests.plan_sources()
+    again = await farm.claimed()
+    assert again.published == "7-1"
+    await farm.leases.finish(key(again), msgspec.structs.replace(SKIPPED, version="7-1"))
+
+    shown = await farm.builds.show(again.build)
+    assert (shown.state, shown.message) == (State.SKIPPED, "app 7-1 is already published.")
+    await farm.have(_dynamic("f2"))
+    await farm.requests.plan_sources()
+    assert await farm.claim() == []
+
+
+async def test_what_a_recipe_says_about_its_build_reaches_the_builder(
+    database: Database, tmp_path: Path
+) -> None:
+    farm = Farm(database, tmp_path / "farm")
+    one = recipe("app")
+    assert one.recipe is not None
+    wanted = Configuration(
+        checks=True, ccache=True, debug=True, cache_sources=True, keep_replaces=False, skip_code=7,
+        bump_from=one.recipe.version, bump=3,
+    )  # fmt: skip
+    await farm.begin(
+        msgspec.structs.replace(one, recipe=msgspec.structs.replace(one.recipe, configuration=wanted))
+    )
+    await farm.ask("app")
+    given = await farm.claimed()
+    assert (given.checks, given.ccache, given.debug, given.cache_sources) == (True, True, True, True)
+    assert (given.keep_replaces, given.skip_code, given.bump, given.source) == (False, 7, 3, "tree")
+    assert given.published == ""
 
 
 def _dynamic(fingerprint: str) -> SourcedRecipe:

@@ -212,9 +212,18 @@ async def test_a_cache_that_grew_too_large_or_was_not_used_for_a_month_is_remove
     assert finish.outcome is Outcome.BUILT, server.log(1)
     assert list((data / "cache/sources").iterdir()) == []
     finish, server = await built(data, files, cache_sources=True, source="b")
-    os.utime(data / "cache/sources/b+thing", (1_000_000, 1_000_000))
+    for old in ("b+thing", "c+thing/old"):
+        (data / "cache/sources" / old).mkdir(parents=True, exist_ok=True)
+        os.utime(data / "cache/sources" / old, (1_000_000, 1_000_000))
+    (data / "cache/sources/c+thing/new").touch()
     await built(data, pkgbuild(), cache_sources=True, source="c")
     assert [path.name for path in (data / "cache/sources").iterdir()] == ["c+thing"]
+    assert [path.name for path in (data / "cache/sources/c+thing").iterdir()] == ["new"]
+    filler = pkgbuild("build() { cat /dev/zero >/sources/big; }")
+    finish, server = await built(
+        data, filler, cache_sources=True, source="d", builder={"slot_disk": 30_000_000}
+    )
+    assert finish.reason is Reason.DISK_FULL, server.log(1)
 
 
 async def test_two_builds_of_a_package_at_once_do_not_share_its_cache(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ async def run(
             os.close(descriptor)
     supervised = _Supervised(process, reader)
     try:
-        watchdog.follow(process.pid)
+        watchdog.follow(process.pid, [stores / it.name for it in command.stores if it.writable])
         return await watchdog.over(supervised.follow(output))
     finally:
         await to_the_end(supervised.end())

@@ -74,8 +74,24 @@ class Caches:
 
     async def _take_back(self, folder: Path) -> None:
         os.utime(folder)
+        for name in await asyncio.to_thread(_unused, folder, time.time() - _UNUSED):
+            await remove(folder / name)
         if await asyncio.to_thread(_larger, folder, self._limit):
             await remove(folder)
+
+
+def _unused(folder: Path, since: float) -> list[str]:
+    """What lies in `folder` and was neither written nor read `since` (such as the sources of earlier versions)."""
+    return [entry.name for entry in os.scandir(folder) if _last_use(entry) < since]
+
+
+def _last_use(entry: os.DirEntry[str]) -> float:
+    state = entry.stat(follow_symlinks=False)
+    if not entry.is_dir(follow_symlinks=False):
+        return max(state.st_atime, state.st_mtime)
+    # Looking into a folder counts as reading it. A clone that is fetched into gets another FETCH_HEAD each time.
+    inside = (one.stat(follow_symlinks=False).st_mtime for one in os.scandir(entry))
+    return max(inside, default=state.st_mtime)
 
 
 def _larger(folder: Path, limit: int) -> bool:

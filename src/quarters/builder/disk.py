@@ -26,6 +26,8 @@ class DiskWatch:
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
+        self.beside: Collection[Path] = ()
+        """Folders elsewhere that the build may write to, too."""
         self._folder = folder
         self._limit = limit
         self._held = 0
@@ -43,7 +45,7 @@ class DiskWatch:
         self._free = _free(self._folder)
         build = processes_of_build()
         open_files = await asyncio.to_thread(processes.unlinked, build, _devices(self._folder, build))
-        self._held = await held(self._folder) + open_files
+        self._held = open_files + sum([await held(it) for it in (self._folder, *self.beside)])
         return (
             f"The build wrote more than its {Size(self._limit)} of disk." if self._held > self._limit else ""
         )

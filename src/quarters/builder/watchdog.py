@@ -1,7 +1,7 @@
 """Ends a build that passes its limits: what the kernel cannot be told to hold is looked at again and again."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,9 +36,10 @@ class Watchdog:
         # Where the whole machine runs out of memory, a build ends before the builder or the server does.
         return [*lines, "echo 500 >/proc/self/oom_score_adj || :"]
 
-    def follow(self, process: int) -> None:
-        """From now on, what `process` and all that it starts use counts."""
+    def follow(self, process: int, beside: Collection[Path] = ()) -> None:
+        """From now on, what `process` and all that it starts use counts, and what lies `beside` the work area."""
         self._process = process
+        self._disk.beside = beside
 
     @property
     def oom_kills(self) -> int:
