@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from quarters.builder.agent import Agent
-from quarters.builder.executors.sandbox import Sandbox
-from quarters.builder.roots import chosen
+from quarters.builder.engine.settings import ContainerSettings
 from quarters.builder.settings import BuilderSettings
+from quarters.config import Config
 from quarters.model.build import Step
 from quarters.model.errors import LeaseLost, ServerUnreachable
 from quarters.protocol.builds import (
@@ -30,6 +30,7 @@ from quarters.protocol.builds import (
     LeaseKey,
     Received,
 )
+from quarters.wiring.builder import executor
 
 TOKEN = "qt_a-secret-that-no-build-may-see"
 
@@ -239,16 +240,19 @@ def settings(data: Path, **changes: Any) -> BuilderSettings:
     return BuilderSettings(**(fields | changes))
 
 
-def agent(server: Recorder, chosen_settings: BuilderSettings) -> Agent:
-    """A builder with the real sandbox."""
-    root = chosen(chosen_settings.root, chosen_settings.data)
-    return Agent(chosen_settings, server, Sandbox(chosen_settings, root), lambda: datetime.now(UTC))
+def agent(
+    server: Recorder, chosen_settings: BuilderSettings, container: ContainerSettings | None = None
+) -> Agent:
+    """A builder with the real executor."""
+    config = Config(builder=chosen_settings, container=container or ContainerSettings())
+    return Agent(chosen_settings, server, executor(config), lambda: datetime.now(UTC))
 
 
 @asynccontextmanager
 async def running(recorder: Recorder, data: Path, **changes: Any) -> AsyncIterator[asyncio.Task[None]]:
-    """A builder at work for `recorder`."""
-    task = asyncio.create_task(agent(recorder, settings(data, **changes)).run())
+    """A builder at work for `recorder`; `container` among the changes are the settings of that executor."""
+    container = changes.pop("container", None)
+    task = asyncio.create_task(agent(recorder, settings(data, **changes), container).run())
     try:
         yield task
     finally:

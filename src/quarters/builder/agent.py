@@ -57,12 +57,12 @@ class Agent:
     async def run(self) -> None:
         """Claim and build until drained or cancelled; DataFolderBusy if another builder uses the same folder."""
         with _locked(self._settings.data):
-            await self._executor.start()
-            await self._caches.prune()
-            for slot, folder in enumerate(deliverable(self._settings.data)):
-                self._begin(slot, self._delivery(slot, folder))
             draining = asyncio.create_task(self._draining.wait())
             try:
+                await self._caches.prune()
+                await self._executor.start()
+                for slot, folder in enumerate(deliverable(self._settings.data)):
+                    self._begin(slot, self._delivery(slot, folder))
                 while not self._draining.is_set():
                     await self._claim(draining)
                 if self._running:
@@ -71,6 +71,7 @@ class Agent:
             finally:
                 draining.cancel()
                 await self._abandon()
+                await self._executor.close()
 
     async def _claim(self, draining: asyncio.Task[bool]) -> None:
         free = [slot for slot in range(self._settings.slots) if slot not in self._running]

@@ -144,6 +144,7 @@ class Attempt:
         assignment = self._hold.assignment
         journal.begin(Step.ROOT)
         async with self._executor.furnished(assignment, self._workspace) as root:
+            self._meter.elsewhere = root.elsewhere
             journal.begin(Step.RECIPE)
             await fetch(self._hold, self._workspace)
             return await Procedure(assignment, self._workspace, root, journal, self._caches).build()

@@ -4,7 +4,16 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from quarters.builder.command import Command
+
+
+class Used(msgspec.Struct, frozen=True):
+    """The most memory at a time, and the disk, in bytes."""
+
+    memory: int = 0
+    disk: int = 0
 
 
 class Buildroot(Protocol):
@@ -26,6 +35,10 @@ class Buildroot(Protocol):
 
     async def oom_kills(self) -> int:
         """How often the kernel ended a process for want of memory; it only rises."""
+        ...
+
+    def elsewhere(self) -> Used:
+        """What the attempt used until now beside its workspace and the processes of the workspace's user."""
         ...
 
     async def trust(self, keys: Collection[str]) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from quarters.builder import disk, processes
+from quarters.builder.buildroot import Used
 from quarters.builder.workspace import Workspace
 from quarters.protocol.builds import Measured
 
@@ -23,6 +24,8 @@ class Meter:
         self._clock = asyncio.get_running_loop().time
         self._began = self._clock()
         self._memory = 0
+        self.elsewhere: Callable[[], Used] = Used
+        """What is to be added: a root need not be on this machine."""
 
     async def watch(self) -> None:
         """Look at the processes again and again; without end."""
@@ -36,10 +39,11 @@ class Meter:
 
     async def measured(self) -> Measured:
         """What was used until now; disk is what the workspace holds, which builds only ever add to."""
+        elsewhere = self.elsewhere()
         return Measured(
             seconds=max(1, round(self._clock() - self._began)),
-            memory=self._memory,
-            disk=await disk.held(self._workspace.folder),
+            memory=self._memory + elsewhere.memory,
+            disk=await disk.held(self._workspace.folder) + elsewhere.disk,
         )
 
 

@@ -42,6 +42,10 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Disk that builds may need together; 0 takes what is free below `data` while nothing is built."""
     arches: tuple[str, ...] = msgspec.field(default_factory=_machine)
     """Architectures that it builds for, as pacman names them; by default that of this machine."""
+    executor: str = "sandbox"
+    """What isolates builds: `sandbox`, `container` (see the section of that name), or what an installed plug-in adds."""
+    options: tuple[str, ...] = ()
+    """Settings of an executor that is a plug-in, each as `name=value`, as it describes them."""
     root: str = "host"
     """`host`, made of this machine's own /usr, or a folder that pacstrap or debootstrap prepared."""
     data: Path = Path("/var/lib/quarters/builder")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter, Token
 
-from quarters.cli.running import ConfigFile, Root, Slots
+from quarters.cli.running import ConfigFile, Executor, Root, Slots
 from quarters.model.errors import ConfigInvalid, Unavailable
 from quarters.model.size import Size
 
@@ -51,6 +51,7 @@ class Machine:
         Size | None,
         Parameter(converter=_size, help="Disk for its builds together; else what is free where its data is."),
     ] = None
+    executor: Executor = None
     root: Root = None
     data: Annotated[Path | None, Parameter(help="Folder for roots, caches and work.")] = None
 
@@ -76,12 +77,12 @@ async def builder(
     hide_token(os.environ)
     token = _read(token_file) if token_file else None
     given = vars(machine or Machine())
-    chosen = settings(config, builder={**given, "token": token}).builder
+    chosen = settings(config, builder={**given, "token": token})
     os.environ.pop("QUARTERS_BUILDER__TOKEN_FILE", None)
-    if not chosen.token:
+    if not chosen.builder.token:
         raise ConfigInvalid(
             "A builder needs a token: make one on the server with "
-            f"`quarters token create {chosen.name} --scope builder`, and set QUARTERS_TOKEN or give --token-file."
+            f"`quarters token create {chosen.builder.name} --scope builder`, and set QUARTERS_TOKEN or give --token-file."
         )
     logs.configure(quiet=parent is not None and sys.stderr.isatty())
     stop, hurry = signals(2)

@@ -19,6 +19,10 @@ Data = Annotated[Path | None, Parameter(name="--data", help="Folder for all data
 Host = Annotated[str | None, Parameter(name="--host", help="Address to listen on.")]
 Port = Annotated[int | None, Parameter(name="--port", help="Port to listen on; 0 takes any free one.")]
 Slots = Annotated[int | None, Parameter(name="--slots", help="How many builds run at once.")]
+Executor = Annotated[
+    str | None,
+    Parameter(name="--executor", help="What isolates builds: sandbox, container, or what a plug-in adds."),
+]
 Root = Annotated[
     str | None,
     Parameter(

@@ -11,7 +11,7 @@ from rich.text import Text
 from quarters.cli import output
 from quarters.cli.connection import places, read
 from quarters.cli.repo import pacman_conf
-from quarters.cli.running import ConfigFile, Data, Port, Root, Slots, settings, stopped
+from quarters.cli.running import ConfigFile, Data, Executor, Port, Root, Slots, settings, stopped
 from quarters.config import Config
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ async def up(
     data: Data = None,
     port: Port = None,
     slots: Slots = None,
+    executor: Executor = None,
     root: Root = None,
     config: ConfigFile = None,
 ) -> None:
@@ -38,7 +39,10 @@ async def up(
     from quarters.wiring import logs
 
     chosen = settings(
-        config, storage={"data": data}, server={"port": port}, builder={"slots": slots, "root": root}
+        config,
+        storage={"data": data},
+        server={"port": port},
+        builder={"slots": slots, "executor": executor, "root": root},
     )
     logs.configure(quiet=sys.stderr.isatty())
     await _run(chosen, config)
@@ -51,7 +55,7 @@ async def _run(config: Config, file: Path | None) -> None:
     from quarters.wiring.child import GRACE, kept_alive
     from quarters.wiring.server import running
 
-    check(config.builder)
+    check(config)
     folder = config.storage.data.absolute()
     stop = stopped()
     async with running(config) as server:
@@ -79,6 +83,7 @@ def _builder(server: "RunningServer", config: Config, token: Path, file: Path | 
     command = [sys.executable, "-P", "-m", "quarters.cli", "builder"]
     command += ["--server", server.local_url, "--name", config.builder.name]
     command += ["--slots", str(config.builder.slots), "--root", config.builder.root]
+    command += ["--executor", config.builder.executor]
     command += ["--data", str(config.storage.data.absolute() / "builder"), "--token-file", str(token)]
     command += ["--parent", str(os.getpid())]
     return [*command, "--config", str(file)] if file else command

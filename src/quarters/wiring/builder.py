@@ -5,28 +5,32 @@ from datetime import UTC, datetime
 
 from quarters.builder import roots
 from quarters.builder.agent import Agent
+from quarters.builder.executors import registry
+from quarters.builder.executors.container import Container
+from quarters.builder.executors.executor import Executor
 from quarters.builder.executors.sandbox import Sandbox
-from quarters.builder.settings import BuilderSettings, OnStop
+from quarters.builder.settings import OnStop
+from quarters.config import Config
 from quarters.model.errors import QuartersError
 from quarters.protocol.client import Client
 from quarters.wiring.data_folder import guard
 from quarters.wiring.loops import kept_running
 
 
-def check(settings: BuilderSettings) -> None:
+def check(config: Config) -> None:
     """BuilderUnusable if builds cannot be isolated here, and why."""
-    _executor(settings).check()
+    executor(config).check()
 
 
-async def run(settings: BuilderSettings, stop: asyncio.Event, hurry: asyncio.Event) -> None:
+async def run(config: Config, stop: asyncio.Event, hurry: asyncio.Event) -> None:
     """Build until `stop` is set, and as the settings say on until what runs has ended, or `hurry` is set.
 
     A QuartersError that trying again cannot mend ends it.
     """
     guard()
-    executor = _executor(settings)
+    settings = config.builder
     async with Client(settings.server, settings.token) as client:
-        agent = Agent(settings, client.work, executor, lambda: datetime.now(UTC))
+        agent = Agent(settings, client.work, executor(config), _now)
         building = asyncio.create_task(kept_running("builder", agent.run, (QuartersError,)))
         stopping = asyncio.create_task(_stopped(agent, settings.on_stop, stop, hurry))
         try:
@@ -52,5 +56,16 @@ async def _stopped(agent: Agent, policy: OnStop, stop: asyncio.Event, hurry: asy
                 wait.cancel()
 
 
-def _executor(settings: BuilderSettings) -> Sandbox:
-    return Sandbox(settings, roots.chosen(settings.root, settings.data))
+def executor(config: Config) -> Executor:
+    """What the configuration says is to isolate builds; BuilderUnusable if there is no such thing."""
+    return registry.chosen(
+        config.builder,
+        {
+            "sandbox": lambda settings: Sandbox(settings, roots.chosen(settings.root, settings.data)),
+            "container": lambda settings: Container(settings, config.container, _now),
+        },
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

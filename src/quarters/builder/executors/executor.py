@@ -21,6 +21,10 @@ class Executor(Protocol):
         """End what a killed predecessor left running, and make ready; BuilderUnusable says what the machine lacks."""
         ...
 
+    async def close(self) -> None:
+        """Let go of everything; what ended builds left elsewhere is removed by then."""
+        ...
+
     def furnished(
         self, assignment: Assignment, workspace: Workspace
     ) -> AbstractAsyncContextManager[Buildroot]:

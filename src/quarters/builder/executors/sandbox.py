@@ -9,6 +9,7 @@ from pathlib import Path
 
 from quarters.builder import cgroups, dependencies, furnishing, leftovers, limits
 from quarters.builder.bubblewrap import Layer, run
+from quarters.builder.buildroot import Used
 from quarters.builder.command import Command
 from quarters.builder.failure import BuilderUnusable
 from quarters.builder.keyrings import Keyrings
@@ -54,6 +55,9 @@ class Sandbox:
         self._controllers.clear(self._groups)
         (self._stores / dependencies.PACKAGES.name).mkdir(parents=True, exist_ok=True)
         self._layers = await asyncio.to_thread(self._root.layers)
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
 
     @asynccontextmanager
     async def furnished(self, assignment: Assignment, workspace: Workspace) -> AsyncIterator["Overlay"]:
@@ -105,6 +109,10 @@ class Overlay:
     async def oom_kills(self) -> int:
         """As the control group of this build counts, or of this builder where builds have none."""
         return self._watchdog.oom_kills
+
+    def elsewhere(self) -> Used:
+        """Nothing: all of it is in the workspace, and of its user."""
+        return Used()
 
     async def trust(self, keys: Collection[str]) -> None:
         """Lay a keyring of all over that of the layer below all others."""
