@@ -50,7 +50,7 @@ async def test_every_route_has_a_name_a_tag_words_and_its_problems(server: Runni
 async def test_what_changes_something_takes_a_token_or_is_a_push_that_proves_itself(server: Running) -> None:
     for path, operations in (await described(server))["paths"].items():
         for method, it in operations.items():
-            takes = [] if path.startswith("/api/v1/hooks/") else [{"bearer": []}]
+            takes: list[dict[str, list[str]]] = [] if path.startswith("/api/v1/hooks/") else [{"bearer": []}]
             assert method == "get" or it.get("security", []) == takes, (method, path)
 
 
