@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from quarters.model.errors import PublishRejected
+from quarters.model.errors import NotFound, PublishRejected
 from quarters.model.recipe import Provision
 from quarters.model.repository import Published, Upstream
 from quarters.protocol.resources import RepositoryChange
@@ -92,6 +92,19 @@ async def test_upstreams_satisfy_dependencies_once_they_are_known(press: Press) 
 
     await press.database.write(put)
     assert (await promote(press, "app")).missing == ()
+
+
+async def test_what_is_for_any_architecture_is_promoted_to_each_of_the_target(press: Press) -> None:
+    await press.repositories.change("stable", RepositoryChange(arches=("x86_64", "aarch64")))
+    await press.upload(package("data", arch="any"), "testing")
+    done = await promote(press, "data")
+    assert [(it.arch, it.name) for it in done.packages] == [("x86_64", "data"), ("aarch64", "data")]
+    for arch in ("x86_64", "aarch64"):
+        assert await press.listed("stable", arch) == {"data": "1.0-1"}
+    with pytest.raises(NotFound, match="lists no lib for aarch64"):
+        await press.promotions.promote(
+            "testing", Promotion(target="stable", packages=("lib",), arch="aarch64"), "anna"
+        )
 
 
 async def test_a_group_stands_for_all_packages_in_it(press: Press) -> None:

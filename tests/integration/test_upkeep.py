@@ -117,6 +117,20 @@ async def test_the_commands_for_promotion(filled: Running) -> None:
     assert "stable is now at snapshot 2" in await person.run("promote", "own", "stable", "--all")
 
 
+async def test_a_repository_gets_other_architectures_and_upstreams(filled: Running) -> None:
+    person = Person(filled)
+    said = await person.run("edit", "own", "--arch", "x86_64", "--arch", "aarch64")
+    assert "x86_64, aarch64" in said
+    core = "core=https://mirror.example/$repo/os/$arch"
+    changed = await person.json("edit", "own", "--upstream", core, "--description", "Mine")
+    assert [it["name"] for it in changed["upstreams"]] == ["core"]
+    assert (changed["arches"], changed["description"]) == (["x86_64", "aarch64"], "Mine")
+    assert (await person.json("edit", "own", "--no-upstream"))["upstreams"] == []
+    assert "Say what to change" in await person.run("edit", "own", code=1)
+    assert "is not NAME=SERVER" in await person.run("edit", "own", "--upstream", "core", code=1)
+    assert "no --upstream of that name" in await person.run("edit", "own", "--upstream-key", "a=b", code=1)
+
+
 async def test_several_packages_come_and_go_in_one_snapshot_or_none_of_them(
     filled: Running, tmp_path: Path
 ) -> None:

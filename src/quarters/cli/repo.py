@@ -38,26 +38,20 @@ _REBUILDS = "What to do when a library that others link to goes: build them agai
 _BUMP = "How a rebuild raises the pkgrel: minor (1 becomes 1.1), whole (1 becomes 2), or none."
 
 
+_ARCH = "Architecture; can be given more than once."
+_UPSTREAM = "NAME=SERVER of a repository whose packages may be depended on; SERVER may hold $repo and $arch."
+_UPSTREAM_KEY = "NAME=FILE with the ASCII-armoured public keys that the upstream NAME is signed with."
+_EACH = "All of them are to be named."
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class Policy:
     """What a new repository is for, and how its builds are made."""
 
-    arch: Annotated[tuple[str, ...], Parameter(help="Architecture; can be given more than once.")] = (
-        "x86_64",
-    )
-    upstream: Annotated[
-        tuple[str, ...],
-        Parameter(
-            help="NAME=SERVER of a repository whose packages may be depended on; SERVER may hold $repo and $arch."
-        ),
-    ] = ()
-    upstream_key: Annotated[
-        tuple[str, ...],
-        Parameter(
-            help="NAME=FILE with the ASCII-armoured public keys that the upstream NAME is signed with."
-        ),
-    ] = ()
+    arch: Annotated[tuple[str, ...], Parameter(help=_ARCH)] = ("x86_64",)
+    upstream: Annotated[tuple[str, ...], Parameter(help=_UPSTREAM)] = ()
+    upstream_key: Annotated[tuple[str, ...], Parameter(help=_UPSTREAM_KEY)] = ()
     description: Annotated[str, Parameter(help="What it is for, in a few words.")] = ""
     checks: Annotated[bool, Parameter(help="Run check() of the recipes.")] = True
     network: Annotated[
@@ -164,6 +158,11 @@ async def keep(
 class Edits:
     """What of a repository is to change."""
 
+    arch: Annotated[tuple[str, ...] | None, Parameter(help=f"{_ARCH} {_EACH}")] = None
+    upstream: Annotated[
+        tuple[str, ...] | None, Parameter(negative="--no-upstream", help=f"{_UPSTREAM} {_EACH}")
+    ] = None
+    upstream_key: Annotated[tuple[str, ...], Parameter(help=_UPSTREAM_KEY)] = ()
     description: Annotated[str | None, Parameter(help="What it is for, in a few words.")] = None
     checks: Annotated[bool | None, Parameter(help="Run check() of the recipes.")] = None
     network: Annotated[Network | None, Parameter(help="When builds may reach the network.")] = None
@@ -179,7 +178,10 @@ class Edits:
 @app.command
 async def edit(name: str, /, *, edits: Edits | None = None, json: Json = False) -> None:
     """Change a repository; what is not given stays."""
-    change = RepositoryChange(**asdict(edits or Edits()))
+    given = asdict(edits or Edits())
+    arches, servers, keys = (given.pop(field) for field in ("arch", "upstream", "upstream_key"))
+    upstreams = None if servers is None and not keys else _upstreams(servers or (), keys)
+    change = RepositoryChange(arches=arches, upstreams=upstreams, **given)
     if change == RepositoryChange():
         raise Invalid("Say what to change, such as --compression zstd.")
     async with connect() as client:

@@ -63,9 +63,9 @@ class Gathering:
         cls, connection: Connection, repository: Repository, names: Collection[str], format: Format
     ) -> Self:
         """For packages of these names."""
-        name = repository.name
-        listed = packages.standing(connection, name, names)
-        return cls(repository, listed, packages.contents(connection, name, repository.arches, names), format)
+        name, arches = repository.name, repository.arches
+        listed = packages.standing(connection, name, names, arches)
+        return cls(repository, listed, packages.contents(connection, name, arches, names), format)
 
     def accept(
         self, files: Iterable[PackageFile], fingerprint: str = "", *, allow_downgrade: bool = False

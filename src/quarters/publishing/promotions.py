@@ -1,7 +1,8 @@
 """Packages from one repository into another: as references, after a look at what would then be missing."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
+import msgspec
 from sqlalchemy import Connection
 
 from quarters.formats.format import Format, Formats
@@ -67,14 +68,21 @@ def _wanted(connection: Connection, name: str, promotion: Promotion) -> tuple[Re
         raise Invalid(f"{name} is a {source.format} repository, {target.name} a {target.format} one.")
     arches: Collection[str] = target.arches if promotion.arch is None else {promotion.arch}
     chosen = set(promotion.packages)
+    listed = packages.listed(connection, name)
     found = [
         it
-        for it in packages.listed(connection, name)
+        for it in (*listed, *_elsewhere(listed, set(arches).difference(source.arches)))
         if it.arch in arches and (not chosen or not chosen.isdisjoint(_names(it)))
     ]
     if missing := sorted(chosen.difference(*map(_names, found))):
         raise NotFound(f"{name} lists no {', '.join(missing)} for {', '.join(sorted(arches))}.")
     return target, found
+
+
+def _elsewhere(listed: Iterable[Listed], arches: Collection[str]) -> Iterator[Listed]:
+    """Packages for any architecture, as they are to be listed for those that their repository does not have."""
+    anywhere = {it.file.name: it for it in listed if it.file.arch == "any"}.values()
+    return (msgspec.structs.replace(it, arch=arch) for arch in sorted(arches) for it in anywhere)
 
 
 def _names(listed: Listed) -> tuple[str, ...]:

@@ -108,12 +108,16 @@ def index_parts(connection: Connection, sha256s: Sequence[str]) -> dict[str, dic
     return found
 
 
-def standing(connection: Connection, repository: str, names: Collection[str]) -> list[Listed]:
-    """What the served snapshot lists under `names`, for every architecture."""
+def standing(
+    connection: Connection, repository: str, names: Collection[str], arches: Collection[str] = ()
+) -> list[Listed]:
+    """What the served snapshot lists under `names`: for every architecture or, found sooner, those of `arches`."""
     found = []
     wanted = sorted(names)
     for start in range(0, len(wanted), _AT_ONCE):
         query = _current(repository).where(entries.c.name.in_(wanted[start : start + _AT_ONCE]))
+        if arches:
+            query = query.where(entries.c.arch.in_(arches))
         found += [_listed(row) for row in connection.execute(query)]
     return found
 
