@@ -112,23 +112,25 @@ def _told(found: Mapping[str, list[Pace]]) -> list[Row]:
 
 
 class Queued(NamedTuple):
-    """Databases with a full queue, to be copied for each round, and the token of any builder."""
+    """Databases with a full queue, to be copied for each round, and a token for each."""
 
     file: Path
+    file_token: str
     postgresql: str
-    token: str
+    postgresql_token: str
 
     def on_sqlite(self, folder: Path) -> Pace:
         """One round."""
         (folder / "data").mkdir()
         shutil.copy(self.file, folder / "data" / "quarters.db")
-        return self._served(folder)
+        return _served(folder, self.file_token)
 
     def on_postgresql(self, folder: Path) -> Pace:
         """One round."""
         self._administer("CREATE DATABASE round TEMPLATE queued")
         try:
-            return self._served(folder, QUARTERS_STORAGE__DATABASE=f"{self.postgresql}/round")
+            database = f"{self.postgresql}/round"
+            return _served(folder, self.postgresql_token, QUARTERS_STORAGE__DATABASE=database)
         finally:
             self._administer("DROP DATABASE round")
 
@@ -136,16 +138,17 @@ class Queued(NamedTuple):
         with psycopg.connect(f"{self.postgresql}/postgres", autocommit=True) as connection:
             connection.execute(statement.encode())
 
-    def _served(self, folder: Path, **settings: str) -> Pace:
-        with server(folder, **settings) as quarters:
-            port = quarters.connection.url.rpartition(":")[2]
-            command = [sys.executable, "-P", "-m", "benchmarks.builders", port]
-            share = str(BUILDS // PROCESSES)
-            commands = [[*command, f"b{n}", str(BUILDERS // PROCESSES), share] for n in range(PROCESSES)]
-            measured = [msgspec.json.decode(it, type=Measured) for it in _side_by_side(commands, self.token)]
-        assert sum(it.done for it in measured) == BUILDS, "a builder came away empty-handed"
-        claims = [claim for it in measured for claim in it.claims]
-        return Pace(_rate(measured), quantiles(claims, n=100)[98])
+
+def _served(folder: Path, token: str, **settings: str) -> Pace:
+    with server(folder, **settings) as quarters:
+        port = quarters.connection.url.rpartition(":")[2]
+        command = [sys.executable, "-P", "-m", "benchmarks.builders", port]
+        share = str(BUILDS // PROCESSES)
+        commands = [[*command, f"b{n}", str(BUILDERS // PROCESSES), share] for n in range(PROCESSES)]
+        measured = [msgspec.json.decode(it, type=Measured) for it in _side_by_side(commands, token)]
+    assert sum(it.done for it in measured) == BUILDS, "a builder came away empty-handed"
+    claims = [claim for it in measured for claim in it.claims]
+    return Pace(_rate(measured), quantiles(claims, n=100)[98])
 
 
 @contextlib.contextmanager
@@ -155,12 +158,13 @@ def _queued(folder: Path) -> Iterator[Queued]:
     with running_postgresql(durable=True) as url:
         with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
             connection.execute("CREATE DATABASE queued")
-        secret = asyncio.run(_fill(f"sqlite:///{file}"))
-        asyncio.run(_fill(f"{url}/queued", secret))
-        yield Queued(file, url, secret)
+        on_file = asyncio.run(_fill(f"sqlite:///{file}"))
+        on_postgresql = asyncio.run(_fill(f"{url}/queued"))
+        yield Queued(file, on_file, url, on_postgresql)
 
 
-async def _fill(url: str, secret: str | None = None) -> str:
+async def _fill(url: str) -> str:
+    """Make the database; a token for its server."""
     database = Database(url)
     await database.open()
     try:

@@ -94,6 +94,8 @@ def _tell(requested: Requested, *, follow: bool) -> None:
     if requested.rebuild is not None:
         number = requested.rebuild
         output.say(f"It is published together, as rebuild {number}: `quarters rebuilds show {number}`.")
+    if requested == Requested(request=requested.request, builds=()):
+        output.say("There is nothing to build.")
     if (requested.builds or requested.joined) and not follow:
         output.say("Watch them with `quarters builds watch`.")
 

@@ -248,7 +248,7 @@ def _took(it: Build) -> str | None:
 def _tell(it: BuildView) -> None:
     output.facts(
         [
-            ("Build", f"{it.id}: {it.pkgbase} {it.version}" + (f", rebuild {it.bump}" if it.bump else "")),
+            ("Build", f"{it.id}: {it.pkgbase} {it.version}" + (f", bump {it.bump}" if it.bump else "")),
             ("State", Text.assemble(output.state(it.state), f"  {it.why}")),
             ("Repository", f"{it.repository}, {it.arch}"),
             ("Source", it.source),

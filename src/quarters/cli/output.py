@@ -93,7 +93,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
     """Print names and values below each other; those without a value are left out."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     for name, value in pairs:
-        if value not in (None, "", ()):
+        if value not in (None, "", (), []):
             grid.add_row(Text(name, "bold"), value if isinstance(value, Text) else Text(_plain(value)))
     _print(grid)
 

@@ -50,6 +50,8 @@ def draw(plan: Plan) -> None:
         out.print(f"Nothing is to be built for {plan.repository} on {plan.arch}.")
     for entry in plan.current:
         out.print(Text(f"✓ {entry.message}", "green"))
+    for waiting in plan.held:
+        out.print(Text(f"! {waiting.message}", "yellow"))
     for dropped in plan.dropped:
         out.print(Text(f"! {dropped.message}", "yellow"))
     for problem in plan.problems:
@@ -77,7 +79,7 @@ def _tree(plan: Plan) -> Tree:
 
 
 def _headline(build: PlannedBuild) -> Text:
-    bump = f", rebuild {build.bump}" if build.bump else ""
+    bump = f", bump {build.bump}" if build.bump else ""
     return Text.assemble((build.pkgbase, "bold"), f" {build.version}{bump}  ", (build.detail, "dim"))
 
 
