@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -21,6 +21,7 @@ from quarters.sources.processes import together
 _NONE = Defaults()
 _BATCH = 200
 """Folders whose files are held in memory at once."""
+Outcome = Recipe | RecipeInvalid | SandboxUnusable
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -61,59 +62,58 @@ class Intake:
                 changed[listing[path].revision].append(path)
         found = list(known.values())
         for revision, paths in changed.items():
-            authors = await self._mirror.authors(revision, paths, source.revision)
-            origins = {
-                path: Origin(
+            # Walking the history takes long, as does running makepkg, and neither needs the other.
+            authors, read = await together(
+                self._mirror.authors(revision, paths, source.revision), self._read(revision, paths)
+            )
+            for path in paths:
+                origin = Origin(
                     source=source.name,
                     path=path,
                     revision=revision,
                     fingerprint=listing[path].fingerprint,
                     author=authors.get(path, ""),
                 )
-                for path in paths
-            }
-            found += [each async for each in self._read(revision, origins)]
+                found.append(self._sourced(origin, read[path]))
         return found
 
-    async def _read(self, revision: str, origins: Mapping[str, Origin]) -> AsyncIterator[SourcedRecipe]:
-        paths = list(origins)
+    async def _read(self, revision: str, paths: Sequence[str]) -> dict[str, Outcome]:
+        found: dict[str, Outcome] = {}
         for start in range(0, len(paths), _BATCH):
             folders = await self._mirror.read(revision, paths[start : start + _BATCH])
             # Thousands of parses would keep the event loop from everything else.
-            read = await asyncio.to_thread(self._committed, folders, origins)
-            for each in await together(
-                *(self._evaluated(origins[path], folders[path]) for path in folders if path not in read)
-            ):
-                yield each
-            for each in read.values():
-                yield each
+            found |= await asyncio.to_thread(self._committed, folders)
+        # These folders are read once more, since each may hold mebibytes.
+        rest = [path for path in paths if path not in found]
+        evaluated = await together(*(self._evaluated(revision, path) for path in rest))
+        return found | dict(zip(rest, evaluated, strict=True))
 
-    def _committed(
-        self, folders: Mapping[str, Folder], origins: Mapping[str, Origin]
-    ) -> dict[str, SourcedRecipe]:
+    def _committed(self, folders: Mapping[str, Folder]) -> dict[str, Outcome]:
         """Those that need no evaluation."""
-        read = {}
+        found: dict[str, Outcome] = {}
         for path, folder in folders.items():
             try:
                 recipe = pacman_recipe.committed(folder, self._format)
             except RecipeInvalid as error:
-                read[path] = problem(origins[path], str(error))
+                found[path] = error
             else:
                 if recipe is not None:
-                    read[path] = self._sourced(origins[path], recipe)
-        return read
+                    found[path] = recipe
+        return found
 
-    async def _evaluated(self, origin: Origin, folder: Folder) -> SourcedRecipe:
+    async def _evaluated(self, revision: str, path: str) -> Outcome:
         async def archive() -> bytes:
-            return await self._mirror.archive(origin.revision, origin.path)
+            return await self._mirror.archive(revision, path)
 
         try:
             printed = await self._evaluator.srcinfo(archive)
-            return self._sourced(origin, pacman_recipe.evaluated(folder, printed, self._format))
-        except RecipeInvalid as error:
-            return problem(origin, str(error))
-        except SandboxUnusable as error:
-            return problem(origin, str(error), passing=True)
+            folders = await self._mirror.read(revision, [path])
+            return pacman_recipe.evaluated(folders[path], printed, self._format)
+        except (RecipeInvalid, SandboxUnusable) as error:
+            return error
 
-    def _sourced(self, origin: Origin, recipe: Recipe) -> SourcedRecipe:
-        return SourcedRecipe(pkgbase=recipe.pkgbase, origin=origin, recipe=self._defaults.applied(recipe))
+    def _sourced(self, origin: Origin, outcome: Outcome) -> SourcedRecipe:
+        if isinstance(outcome, Recipe):
+            recipe = self._defaults.applied(outcome)
+            return SourcedRecipe(pkgbase=recipe.pkgbase, origin=origin, recipe=recipe)
+        return problem(origin, str(outcome), passing=isinstance(outcome, SandboxUnusable))
