@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import build, follow, idle, imports, plan, publish, queue, serving, simulate, sync
+from benchmarks import build, follow, idle, imports, overhead, plan, publish, queue, serving, simulate, sync
 from benchmarks.running import Skipped
 from benchmarks.table import Row, show
 
@@ -14,6 +14,7 @@ _ALL: Mapping[str, Callable[[], list[Row]]] = {
     "follow": follow.rows,
     "idle": idle.rows,
     "import": imports.rows,
+    "overhead": overhead.rows,
     "publish": publish.rows,
     "queue": queue.rows,
     "serving": serving.rows,

@@ -50,21 +50,29 @@ async def _alternating(client: Client, folder: Path, names: list[str]) -> list[t
 
 
 def _bare(folder: Path, name: str) -> float:
-    """Seconds that makepkg, as it has to be no root, and repo-add take; the repository grows as the served one does."""
+    """Seconds that makepkg and repo-add take; the repository grows as the served one does."""
+    seconds = bare_makepkg(folder, name)
+    (package,) = folder.glob("*.pkg.tar.zst")
+    return seconds + _run(["repo-add", "../bare.db.tar.gz", package.name], folder)
+
+
+def bare_makepkg(folder: Path, name: str) -> float:
+    """Seconds that makepkg takes for a trivial recipe in `folder`."""
     trivial.write_recipe(folder, name)
     for path in (folder.parent, folder, *folder.iterdir()):
         os.chown(path, _NOBODY_SPECIAL, _NOBODY_SPECIAL)
+    return _run(["makepkg"], folder)
+
+
+def _run(command: list[str], folder: Path) -> float:
+    """Seconds that `command` takes; makepkg has to be no root."""
     user = str(_NOBODY_SPECIAL)
     nobody = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"]
     environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(folder), "PKGEXT": ".pkg.tar.zst"}
     began = perf_counter()
-    _run([*nobody, "makepkg"], folder, environ)
-    (package,) = folder.glob("*.pkg.tar.zst")
-    _run([*nobody, "repo-add", "../bare.db.tar.gz", package.name], folder, environ)
-    return perf_counter() - began
-
-
-def _run(command: list[str], folder: Path, environ: dict[str, str]) -> None:
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*nobody, *command], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise RuntimeError(f"{command[-2:]} failed: {done.stdout}{done.stderr}")
+        raise RuntimeError(f"{command[0]} failed: {done.stdout}{done.stderr}")
+    return perf_counter() - began

@@ -62,11 +62,15 @@ class Up:
 
 
 @contextlib.contextmanager
-def up(folder: Path, slots: int = 1) -> Iterator[Up]:
+def up(folder: Path, slots: int = 1, **settings: str) -> Iterator[Up]:
     """`quarters up` on a free port, with its data in `folder`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("QUARTERS_")}
     data = folder / "data"
-    environ = kept | {"XDG_CONFIG_HOME": str(folder / "home"), "QUARTERS_STORAGE__DATA": str(data)}
+    environ = kept | {
+        "XDG_CONFIG_HOME": str(folder / "home"),
+        "QUARTERS_STORAGE__DATA": str(data),
+        **settings,
+    }
     command = [*QUARTERS, "up", "--port", "0", "--slots", str(slots)]
     with _running(command, environ, folder / "up.log") as process:
         assert process.stdout is not None

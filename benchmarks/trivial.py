@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -23,6 +24,7 @@ pkgver=1
 pkgrel=1
 pkgdesc='Next to nothing'
 arch=('any')
+makedepends=({depends})
 package() {{
   install -Dm644 /dev/null "$pkgdir/usr/share/{name}/nothing"
 }}
@@ -38,11 +40,12 @@ pkgname = {name}
 """
 
 
-def write_recipe(folder: Path, name: str) -> None:
-    """A recipe's folder."""
+def write_recipe(folder: Path, name: str, needed: Sequence[str] = ()) -> None:
+    """A recipe's folder; `needed` are the packages that it is built with."""
     folder.mkdir(parents=True)
-    (folder / "PKGBUILD").write_text(_PKGBUILD.format(name=name))
-    (folder / ".SRCINFO").write_text(_SRCINFO.format(name=name))
+    (folder / "PKGBUILD").write_text(_PKGBUILD.format(name=name, depends=" ".join(needed)))
+    lines = "".join(f"\tmakedepends = {other}\n" for other in needed)
+    (folder / ".SRCINFO").write_text(_SRCINFO.format(name=name, depends=lines))
 
 
 def commit(tree: Path) -> None:

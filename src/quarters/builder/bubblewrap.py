@@ -8,6 +8,7 @@ import asyncio
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -185,11 +186,11 @@ def _mounts(layers: tuple[Layer, ...], workspace: Workspace) -> list[str]:
         point = workspace.point / layer.point
         # `volatile`: what is thrown away need not be synced, and its scratch folder cannot be used twice.
         options = f"lowerdir={layer.lower},upperdir={upper},workdir={scratch},index=off,volatile"
-        lines += [
-            shlex.join(["rm", "-rf", str(scratch)]),
-            shlex.join(["mkdir", "-p", str(upper), str(scratch)]),
-            shlex.join(["mount", "-t", "overlay", "overlay", "-o", options, str(point)]),
-        ]
+        upper.mkdir(exist_ok=True)
+        if scratch.exists():
+            shutil.rmtree(scratch)
+        scratch.mkdir()
+        lines.append(shlex.join(["mount", "-t", "overlay", "overlay", "-o", options, str(point)]))
     return lines
 
 
