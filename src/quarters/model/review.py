@@ -116,5 +116,7 @@ class Review(Candidate, frozen=True, kw_only=True):
     """Whether what was approved is in force."""
     url: str = ""
     """The merge request that shows it at a forge."""
+    request: int | None = None
+    """The number of that merge request, while it or its branch is still to be tidied up."""
     problem: str = ""
     """Why what was approved could not be taken, or its merge request not be opened."""

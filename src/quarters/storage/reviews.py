@@ -85,6 +85,12 @@ def unsettled(connection: Connection, source: str | None, place: Place) -> list[
     return [_review(row) for row in connection.execute(query.order_by(reviews.c.id))]
 
 
+def requested(connection: Connection, source: str) -> list[Review]:
+    """Those whose merge request, or its branch, is still at the forge, the oldest first."""
+    query = select(reviews).where(reviews.c.source == source, reviews.c.request.is_not(None))
+    return [_review(row) for row in connection.execute(query.order_by(reviews.c.id))]
+
+
 def of_repository(connection: Connection, repository: str) -> dict[str, int]:
     """The newest review that waits for each recipe of a repository's enabled sources, by pkgbase."""
     same = (recipes.c.source == reviews.c.source) & (recipes.c.path == reviews.c.path)

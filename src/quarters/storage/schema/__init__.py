@@ -4,6 +4,7 @@ from quarters.storage.schema.columns import metadata
 from quarters.storage.schema.farm import builders, events, tokens
 from quarters.storage.schema.following import (
     commits,
+    forges,
     maintainers,
     recipes,
     reviews,
@@ -49,6 +50,7 @@ __all__ = [
     "commits",
     "entries",
     "events",
+    "forges",
     "garbage",
     "holds",
     "lacks",

@@ -108,6 +108,7 @@ reviews = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("taken", Boolean, nullable=False, server_default=text("false")),
     Column("url", Text, nullable=False, server_default=""),
+    Column("request", Id),  # the number of its merge request, while that or its branch is there
     Column("problem", Text, nullable=False, server_default=""),
     Index("reviews_by_path", "source", "path"),
     Index("reviews_by_state", "state"),
@@ -123,6 +124,18 @@ maintainers = Table(
     Column("accounts", Json, nullable=False),
     Column("before", Json, nullable=False),  # the accounts until then
     Column("since", Time),  # null: from the first time that it was seen
+)
+
+# At which forge changes that wait are shown as merge requests.
+forges = Table(
+    "forges",
+    metadata,
+    Column("source", Text, ForeignKey("sources.name", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("assignee", Text, nullable=False),
+    Column("token", Text, nullable=False),
 )
 
 schedules = Table(

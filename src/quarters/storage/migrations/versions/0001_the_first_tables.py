@@ -538,6 +538,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.Column("taken", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("url", sa.Text(), server_default="", nullable=False),
+        sa.Column("request", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("problem", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["source"], ["sources.name"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
@@ -547,6 +548,17 @@ def upgrade() -> None:
         batch_op.create_index("reviews_by_path", ["source", "path"], unique=False)
         batch_op.create_index("reviews_by_state", ["state"], unique=False)
 
+    op.create_table(
+        "forges",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("assignee", sa.Text(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["source"], ["sources.name"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("source"),
+    )
     op.create_table(
         "maintainers",
         sa.Column("source", sa.Text(), nullable=False),
@@ -562,6 +574,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Undo."""
     op.drop_table("maintainers")
+    op.drop_table("forges")
     with op.batch_alter_table("reviews", schema=None) as batch_op:
         batch_op.drop_index("reviews_by_state")
         batch_op.drop_index("reviews_by_path")

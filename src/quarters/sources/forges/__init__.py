@@ -1,0 +1,1 @@
+"""Forges, at which changes that wait are shown as merge requests."""
