@@ -115,6 +115,8 @@ class Attempt:
             _report.exception("the builder failed", build=self._hold.assignment.build)
             journal.end(None)
             finish = failed(BuildFailed(Reason.INTERNAL_ERROR, f"The builder failed: {error}"), journal)
+        if journal.applied:
+            journal.log.say(f"Applied: {', '.join(journal.applied)}.")
         if finish.message:
             journal.log.say(finish.message)
         return finish

@@ -39,11 +39,7 @@ class Procedure:
         BuildFailed, with the journal's last step as the place; BuildSkipped where there is nothing to build.
         """
         async with self._caches.lent(self._assignment, self._root.owner) as self._stores:
-            try:
-                return await self._attended()
-            finally:
-                if self._journal.applied:
-                    self._journal.log.say(f"Applied: {', '.join(self._journal.applied)}.")
+            return await self._attended()
 
     async def _attended(self) -> str:
         """Build, and let the recipe's hooks know how that ended."""

@@ -108,7 +108,7 @@ def _succeeded(build: Build, around: Circumstances) -> str:
 
 
 def _skipped(build: Build, around: Circumstances) -> str:
-    return f"It was skipped: this version is already published in {build.repository}."
+    return f"It was skipped: {build.message or f'this version is already published in {build.repository}.'}"
 
 
 def _failed(build: Build, around: Circumstances) -> str:

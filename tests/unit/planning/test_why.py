@@ -219,3 +219,9 @@ def test_every_state_has_a_sentence(state: State) -> None:
     said = why(state=state)
     assert said[0].isupper()
     assert said.endswith(".")
+
+
+def test_a_skipped_build_says_what_its_builder_said() -> None:
+    said = ".CI/prepare says that nothing is to be built."
+    assert why(state=State.SKIPPED, message=said) == f"It was skipped: {said}"
+    assert why(state=State.SKIPPED) == "It was skipped: this version is already published in main."
