@@ -1,5 +1,7 @@
 """A server on loopback that speaks what the AUR speaks: RPC version 5, and git over HTTP."""
 
+import gzip
+import json
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,6 +51,15 @@ class LocalAur:
         names = request.query.getall("arg[]", [])
         return _results([self.packages[name] for name in names if name in self.packages])
 
+    async def dump(self, request: web.Request) -> web.Response:
+        """`/packages-meta-v1.json.gz`: everything, if it changed."""
+        self.asked.append("dump")
+        etag = f'"{self.clock} {len(self.packages)}"'
+        if request.headers.get("If-None-Match") == etag:
+            return web.Response(status=304)
+        packed = gzip.compress(json.dumps(list(self.packages.values())).encode(), 1)
+        return web.Response(body=packed, content_type="application/gzip", headers={"ETag": etag})
+
     async def search(self, request: web.Request) -> web.Response:
         """`/rpc/v5/search/WORDS?by=FIELD`."""
         self.asked.append("search")
@@ -88,6 +99,7 @@ async def local_aur(folder: Path) -> AsyncIterator[LocalAur]:
     app = web.Application()
     app.router.add_get("/rpc/v5/info", aur.info)
     app.router.add_get("/rpc/v5/search/{words:.+}", aur.search)
+    app.router.add_get("/packages-meta-v1.json.gz", aur.dump)
     app.router.add_get("/{name}.git/{path:.*}", aur.file)
     runner = web.AppRunner(app)
     await runner.setup()

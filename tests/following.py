@@ -77,16 +77,16 @@ class Followed:
     def __init__(self, sync: SourceSync, database: Database, wakeups: Wakeups) -> None:
         self.service = sync
         self.database = database
-        self._wakeups = wakeups
+        self.wakeups = wakeups
 
     async def until(self, condition: Callable[[Source], bool], name: str = "tree") -> Source:
         """Wait for the loop."""
         async with asyncio.timeout(60):
             while True:
-                mark = self._wakeups.mark(Topic.EVENTS)
+                mark = self.wakeups.mark(Topic.EVENTS)
                 if condition(source := await self.service.show(name)):
                     return source
-                await self._wakeups.wait(Topic.EVENTS, mark, 5)
+                await self.wakeups.wait(Topic.EVENTS, mark, 5)
 
     async def add(self, location: Path | str, branch: str = "", name: str = "tree", **how: Any) -> Source:
         """Add it, and wait for its first sync."""

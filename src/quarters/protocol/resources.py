@@ -21,6 +21,7 @@ from quarters.model.repository import (
 )
 from quarters.model.review import Level
 from quarters.model.token import Scope, Token
+from quarters.model.updates import Updates
 from quarters.planning.lacks import Lack
 
 T = TypeVar("T")
@@ -146,6 +147,7 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     update_review: Level = Level.MAJOR
     trusted: Accounts = ()
     cooldown: Hours = 0
+    updates: Updates = Updates()
 
 
 class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -163,6 +165,8 @@ class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     update_review: Level | None = None
     trusted: Accounts | None = None
     cooldown: Hours | None = None
+    updates: Updates | None = None
+    """How upstreams are followed, all of it: what is left out is the default."""
 
 
 class NewSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,7 +23,6 @@ _CONFIG = """\
 [maintenance]
 \tauto = false
 [core]
-\thooksPath = /dev/null
 \tquotePath = false
 \tfsmonitor = false
 [fetch]
@@ -107,5 +106,9 @@ class Git:
             "GIT_ALLOW_PROTOCOL": _PROTOCOLS,
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_OPTIONAL_LOCKS": "0",
+            # Not with the rest of the configuration: a repository on this machine that is pushed to has hooks to run.
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "core.hooksPath",
+            "GIT_CONFIG_VALUE_0": "/dev/null",
             "LC_ALL": "C.UTF-8",
         }

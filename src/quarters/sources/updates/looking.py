@@ -84,16 +84,16 @@ class Look:
         self, subjects: Sequence[Subject], memory: Mapping[str, str], skipped: Sequence[Subject] = ()
     ) -> list[Outcome]:
         """Look at the upstreams of all of them; `skipped` are those that wait for another time."""
-        down = await self._prepare(subjects, skipped, memory)
+        # An answer that some were not held against must come again.
+        whole = not any(self._aur.concerns(it) for it in skipped)
+        down = await self._prepare(subjects, memory if whole else {})
         kinds = [kind for kind in self._kinds if kind is not down]
         outcomes = await together(*(self._outcome(subject, kinds) for subject in subjects))
         failed = any(it.problem and not it.lasting and self._aur.concerns(it.subject) for it in outcomes)
-        self.memory = {} if failed or down is self._aur else self._aur.memory
+        self.memory = self._aur.memory if whole and not failed and down is not self._aur else {}
         return outcomes
 
-    async def _prepare(
-        self, subjects: Sequence[Subject], skipped: Sequence[Subject], memory: Mapping[str, str]
-    ) -> Upstream | None:
+    async def _prepare(self, subjects: Sequence[Subject], memory: Mapping[str, str]) -> Upstream | None:
         """Ask what can be asked about all of them together; the kind that could not be asked at all."""
         if self._branches in self._kinds:
             await self._branches.prepare([it for it in subjects if self._branches.concerns(it)])
@@ -102,11 +102,9 @@ class Look:
         await self._repositories.prepare([it for it in subjects if self._repositories.concerns(it)])
         await self._hooks.prepare(subjects)
         asked = [it for it in subjects if self._aur.concerns(it)]
-        # An answer that some were not held against must come again.
-        whole = not any(self._aur.concerns(it) for it in skipped)
         try:
             if asked:
-                await self._aur.prepare(asked, memory if whole else {})
+                await self._aur.prepare(asked, memory)
         except QuartersError as error:
             self.problem = str(error)
             return self._aur

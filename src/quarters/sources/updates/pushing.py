@@ -57,9 +57,13 @@ class Branch:
 
     async def tip(self) -> str:
         """Fetch it; the commit that it stands at."""
+        return await fetch_branch(self._git, self._location, await self.name(), _TIP)
+
+    async def name(self) -> str:
+        """What it is called, also where the repository's default branch is meant."""
         if not self._branch:
             self._branch = await self._default()
-        return await fetch_branch(self._git, self._location, self._branch, _TIP)
+        return self._branch
 
     async def push(self, changes: Mapping[str, Folder], who: Committer, last: str, now: datetime) -> Pushed:
         """Commit `changes` to whatever the branch is by now, all or nothing, and again if people were faster.
