@@ -73,13 +73,7 @@ class Deliveries:
 
     async def run(self) -> None:
         """Publish whatever becomes ready, until cancelled."""
-        while True:
-            mark = self._wakeups.mark(Topic.PUBLISHING)
-            try:
-                await self.publish_ready()
-            except Exception:
-                log.exception("publishing failed; it is tried again")
-            await self._wakeups.wait(Topic.PUBLISHING, mark, _POLL)
+        await self._wakeups.follow(Topic.PUBLISHING, self.publish_ready, _POLL)
 
     async def publish_ready(self) -> None:
         """Publish every build that waits for it now, or note why it cannot be published."""

@@ -52,13 +52,7 @@ class Staging:
 
     async def run(self) -> None:
         """Publish what becomes complete, until cancelled."""
-        while True:
-            mark = self._wakeups.mark(Topic.PUBLISHING)
-            try:
-                await self.publish_complete()
-            except Exception:
-                log.exception("publishing a rebuild failed; it is tried again")
-            await self._wakeups.wait(Topic.PUBLISHING, mark, _POLL)
+        await self._wakeups.follow(Topic.PUBLISHING, self.publish_complete, _POLL)
 
     async def repository(self, rebuild: Rebuild, target: Repository) -> Repository:
         """Where what `rebuild` builds for `target` is kept; made when it is needed first."""

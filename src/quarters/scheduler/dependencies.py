@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import structlog
 from sqlalchemy import Connection
 
 from quarters.formats.format import Format, Formats
@@ -62,15 +61,7 @@ class Dependencies:
 
     async def run(self) -> None:
         """Look now and then, and soon after a change; without end."""
-        while True:
-            mark = self._wakeups.mark(Topic.PLANNING)
-            try:
-                await self.round()
-            except Exception:  # noqa: BLE001 - the loop's outermost frame
-                structlog.get_logger(__name__).exception(
-                    "dependencies could not be followed; it is tried again"
-                )
-            await self._wakeups.wait(Topic.PLANNING, mark, self._settings.poll)
+        await self._wakeups.follow(Topic.PLANNING, self.round, self._settings.poll)
 
     async def round(self) -> None:
         """Look once at every repository."""

@@ -31,10 +31,7 @@ class Deploys:
 
     async def run(self) -> None:
         """Look whenever a source may have brought something; without end."""
-        while True:
-            mark = self._wakeups.mark(Topic.PLANNING)
-            await self.carry_out()
-            await self._wakeups.wait(Topic.PLANNING, mark, _LOOK)
+        await self._wakeups.follow(Topic.PLANNING, self.carry_out, _LOOK)
 
     async def carry_out(self) -> None:
         """One round."""

@@ -112,13 +112,7 @@ class Rebuilds:
 
     async def run(self) -> None:
         """Let rebuilds grow and become complete, and act on lost libraries, without end."""
-        while True:
-            mark = self._wakeups.mark(Topic.BUILDS)
-            try:
-                await self.round()
-            except Exception:  # noqa: BLE001 - the loop's outermost frame
-                structlog.get_logger(__name__).exception("rebuilds were not looked at; it is tried again")
-            await self._wakeups.wait(Topic.BUILDS, mark, self._settings.poll)
+        await self._wakeups.follow(Topic.BUILDS, self.round, self._settings.poll)
 
     async def round(self) -> None:
         """One look at all rebuilds and at everything that was lost."""

@@ -143,13 +143,7 @@ class Requests:
         return found
 
     async def _plan_again_and_again(self) -> None:
-        while True:
-            mark = self._wakeups.mark(Topic.PLANNING)
-            try:
-                await self.plan_sources()
-            except Exception:  # noqa: BLE001 - the loop's outermost frame
-                structlog.get_logger(__name__).exception("planning failed; it is tried again")
-            await self._wakeups.wait(Topic.PLANNING, mark, self._settings.poll)
+        await self._wakeups.follow(Topic.PLANNING, self.plan_sources, self._settings.poll)
 
     async def _refresh_again_and_again(self) -> None:
         while True:

@@ -76,13 +76,7 @@ class Schedules:
 
     async def run(self) -> None:
         """Fire what is due and plan what that asks for; without end."""
-        while True:
-            mark = self._wakeups.mark(Topic.PLANNING)
-            try:
-                await self.round()
-            except Exception:  # noqa: BLE001 - the loop's outermost frame
-                structlog.get_logger(__name__).exception("schedules could not be followed; it is tried again")
-            await self._wakeups.wait(Topic.PLANNING, mark, self._settings.poll)
+        await self._wakeups.follow(Topic.PLANNING, self.round, self._settings.poll)
 
     async def round(self) -> None:
         """Fire what is due, and plan the builds of what fired and has been synced since."""

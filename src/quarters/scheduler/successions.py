@@ -39,15 +39,7 @@ class Successions:
 
     async def run(self) -> None:
         """Look whenever builds end; without end."""
-        while True:
-            mark = self._wakeups.mark(Topic.BUILDS)
-            try:
-                await self.round()
-            except Exception:  # noqa: BLE001 - the loop's outermost frame
-                structlog.get_logger(__name__).exception(
-                    "newer recipes could not be queued; it is tried again"
-                )
-            await self._wakeups.wait(Topic.BUILDS, mark, self._settings.poll)
+        await self._wakeups.follow(Topic.BUILDS, self.round, self._settings.poll)
 
     async def round(self) -> None:
         """Queue what follows builds that have ended."""

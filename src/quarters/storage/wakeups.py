@@ -2,6 +2,10 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import structlog
 
 
 class Topic:
@@ -55,6 +59,16 @@ class Wakeups:
             if not self._waiting[topic]:
                 del self._waiting[topic]
         return True
+
+    async def follow(self, topic: str, look: Callable[[], Awaitable[object]], every: float) -> NoReturn:
+        """Call `look` now, after each notification, and after `every` seconds; what goes wrong is logged and tried again."""
+        while True:
+            mark = self.mark(topic)
+            try:
+                await look()
+            except Exception:  # noqa: BLE001 - the loop's outermost frame
+                structlog.get_logger(__name__).exception("a loop had trouble", look=look.__qualname__)
+            await self.wait(topic, mark, every)
 
     def forget(self, topic: str) -> None:
         """Drop the count of a topic that nobody will notify again (a finished build's log)."""
