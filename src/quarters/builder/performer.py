@@ -1,5 +1,6 @@
 """Runs a build's commands one after the other: each is shown before it runs, and one that fails ends the build."""
 
+import os
 from collections.abc import Callable
 
 from quarters.builder.buildroot import Buildroot
@@ -8,6 +9,7 @@ from quarters.builder.diagnosis import diagnose
 from quarters.builder.failure import BuildFailed
 from quarters.builder.journal import Journal
 from quarters.builder.progress import Progress
+from quarters.builder.proxies import through_proxies
 from quarters.model.build import Step
 
 _MOST = 1 << 20
@@ -60,7 +62,9 @@ class Performer:
         """Show and run `command`; its exit code, whatever that is. BuildFailed if it could not be run to its end."""
         self._journal.log.say(f"$ {command.shown}")
         try:
-            return await self._root.run(command, output or self._journal.log.output)
+            return await self._root.run(
+                through_proxies(command, os.environ), output or self._journal.log.output
+            )
         except BuildFailed as unfinished:
             unfinished.command = command.shown
             raise

@@ -32,6 +32,10 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The URL of the server that it works for."""
     token: str = ""
     """A token with the scope `builder`; better given as the file that QUARTERS_BUILDER__TOKEN_FILE names."""
+    ca: str = ""
+    """File of certificates (PEM) of authorities that the server's certificate may be by, beside those of the system."""
+    pin: str = ""
+    """SHA-256 of the server's certificate in hexadecimal: no other one is believed, and nothing else of it matters."""
     slots: int = 1
     """How many builds run at once."""
     build_class: Annotated[int, Meta(ge=0, le=10_000)] = 0

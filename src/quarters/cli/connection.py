@@ -29,8 +29,10 @@ def connect() -> "Client":
     """A client of the server that the environment names, or that `quarters up` started."""
     found = find(os.environ)
     from quarters.protocol.client import Client
+    from quarters.protocol.client.trust import Trust
 
-    return Client(found.url, found.token)
+    trust = Trust(os.environ.get("QUARTERS_CA", ""), os.environ.get("QUARTERS_PIN", ""))
+    return Client(found.url, found.token, trust)
 
 
 def find(environ: Mapping[str, str]) -> Connection:

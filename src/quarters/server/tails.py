@@ -16,8 +16,10 @@ from quarters.server.streams import Streams
 from quarters.storage.wakeups import Topic
 
 _PIECE = 1 << 20
+"""Most bytes of a log in one chunk."""
+_EVENT = 64 << 10
 """Most bytes of a log in one event."""
-_LONGEST_LINE = 64 << 10
+_LONGEST_LINE = _EVENT
 """Bytes after which a line is shown before it ends."""
 _KEPT = 8
 """Pieces of a log that are kept for followers who are a little behind; the others read them again."""
@@ -28,15 +30,15 @@ Send = Callable[[Part], Awaitable[None]]
 
 
 class Piece(NamedTuple):
-    """An event of a log as a chunk (RFC 9112, 7.1) in a file without a name, and the place in the log after it."""
+    """Events of a log as a chunk (RFC 9112, 7.1) in a file without a name, and the place in the log after them."""
 
     place: LogPlace
     chunk: Part
     head: int
-    """Bytes of the chunk before the event; behind it there are two."""
+    """Bytes of the chunk before the events; behind them there are two."""
 
-    def event(self) -> bytes:
-        """The event itself."""
+    def events(self) -> bytes:
+        """The events themselves."""
         length = self.chunk.length - self.head - 2
         return os.pread(self.chunk.file.fileno(), length, self.head)
 
@@ -70,7 +72,7 @@ class Tails:
                     if isinstance(piece, bytes):
                         yield piece
                     elif send is None:
-                        yield piece.event()
+                        yield piece.events()
                     else:
                         await send(piece.chunk)
             except ConnectionError:
@@ -188,14 +190,25 @@ def whole_lines(piece: bytes, *, over: bool) -> bytes:
     return piece[:end]
 
 
+def _events(place: LogPlace, shown: bytes) -> Iterator[bytes]:
+    """What is shown before `place`, in events so small that some arrive whole over a link that breaks soon."""
+    begin, start = place.offset - len(shown), 0
+    while start < len(shown):
+        end = shown.rfind(b"\n", start, start + _EVENT) + 1 or min(start + _EVENT, len(shown))
+        text = shown[start:end].decode(errors="replace")
+        yield encode(StreamEvent("log", text, str(LogPlace(place.attempt, begin + end))))
+        start = end
+
+
 def _piece(place: LogPlace, shown: bytes) -> Piece:
-    event = encode(StreamEvent("log", shown.decode(errors="replace"), str(place)))
-    head = b"%x\r\n" % len(event)
+    events = list(_events(place, shown))
+    size = sum(map(len, events))
+    head = b"%x\r\n" % size
     descriptor = os.memfd_create("log", os.MFD_CLOEXEC)
     try:
         with open(descriptor, "wb", closefd=False) as file:
-            file.writelines((head, event, b"\r\n"))
-        chunk = Part(OpenFile(f"/proc/self/fd/{descriptor}"), 0, len(head) + len(event) + 2)
+            file.writelines((head, *events, b"\r\n"))
+        chunk = Part(OpenFile(f"/proc/self/fd/{descriptor}"), 0, len(head) + size + 2)
     finally:
         os.close(descriptor)
     return Piece(place, chunk, len(head))

@@ -13,6 +13,7 @@ from quarters.builder.settings import OnStop
 from quarters.config import Config
 from quarters.model.errors import QuartersError
 from quarters.protocol.client import Client
+from quarters.protocol.client.trust import Trust
 from quarters.wiring.data_folder import guard
 from quarters.wiring.loops import kept_running
 
@@ -29,7 +30,7 @@ async def run(config: Config, stop: asyncio.Event, hurry: asyncio.Event) -> None
     """
     guard()
     settings = config.builder
-    async with Client(settings.server, settings.token) as client:
+    async with Client(settings.server, settings.token, Trust(settings.ca, settings.pin)) as client:
         agent = Agent(settings, client.work, executor(config), _now)
         building = asyncio.create_task(kept_running("builder", agent.run, (QuartersError,)))
         stopping = asyncio.create_task(_stopped(agent, settings.on_stop, stop, hurry))

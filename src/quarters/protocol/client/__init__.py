@@ -20,14 +20,15 @@ from quarters.protocol.client.snapshots import Snapshots
 from quarters.protocol.client.sources import Sources
 from quarters.protocol.client.tokens import Tokens
 from quarters.protocol.client.transport import Transport
+from quarters.protocol.client.trust import SYSTEM, Trust
 from quarters.protocol.client.work import Work
 
 
 class Client:
     """Every resource of the server at `url`, a noun each, as the bearer of `token`; use it as a context manager."""
 
-    def __init__(self, url: str, token: str = "") -> None:
-        self._transport = Transport(url, token)
+    def __init__(self, url: str, token: str = "", trust: Trust = SYSTEM) -> None:
+        self._transport = Transport(url, token, trust)
         self.url = self._transport.url
         self.repositories = Repositories(self._transport)
         self.imports = Imports(self._transport)

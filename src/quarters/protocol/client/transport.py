@@ -15,6 +15,7 @@ from yarl import URL
 
 from quarters.model.errors import ServerUnreachable, Unavailable
 from quarters.protocol import streams
+from quarters.protocol.client.trust import SYSTEM, Trust
 from quarters.protocol.problems import error_from
 
 T = TypeVar("T")
@@ -28,9 +29,14 @@ _RECONNECT = (0.2, 1.0, 2.0, 5.0, 10.0)
 
 
 class Transport:
-    """Speaks to the server at `url` as the bearer of `token` ("" for nobody)."""
+    """Speaks to the server at `url` as the bearer of `token` ("" for nobody).
 
-    def __init__(self, url: str, token: str = "") -> None:
+    It goes through the proxies that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name.
+    """
+
+    def __init__(self, url: str, token: str = "", trust: Trust = SYSTEM) -> None:
+        """ConfigInvalid if `trust` names what is no certificate."""
+        self._verification = trust.verification()
         self.url = url.rstrip("/")
         self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
@@ -95,6 +101,7 @@ class Transport:
                     data=_payload(body, patience),
                     headers={**self._authorization, **(headers or {})},
                     timeout=timeout,
+                    ssl=self._verification,
                     # The server looks at the token and the lease before gigabytes are sent in vain.
                     expect100=streamed,
                 ) as answer,
