@@ -3,7 +3,20 @@
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import build, follow, idle, imports, overhead, plan, publish, queue, serving, simulate, sync
+from benchmarks import (
+    build,
+    farm,
+    follow,
+    idle,
+    imports,
+    overhead,
+    plan,
+    publish,
+    queue,
+    serving,
+    simulate,
+    sync,
+)
 from benchmarks.running import Skipped
 from benchmarks.table import Row, show
 
@@ -11,6 +24,7 @@ _ALL: Mapping[str, Callable[[], list[Row]]] = {
     "build": build.rows,
     "plan": plan.of_the_corpus,
     "distribution": plan.of_a_distribution,
+    "farm": farm.rows,
     "follow": follow.rows,
     "idle": idle.rows,
     "import": imports.rows,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from quarters.builder.limits import Limits
+from quarters.builder.limits import USUAL_WEIGHT, Limits
 
 MEMORY, PROCESSES, CPU = "memory", "pids", "cpu"
 _OWN = "quarters"
@@ -33,7 +33,12 @@ class Controllers(msgspec.Struct, frozen=True):
     @contextmanager
     def group(self, name: str, limits: Limits) -> Iterator["Group"]:
         """A group `name` that holds what joins it to `limits`; gone in the end, so nothing may be left in it then."""
-        made = Group({controller: folder / name for controller, folder in self.folders.items()}, self.unified)
+        # In version 1 a group competes with single processes outside of it, and would lose by being one.
+        own = set(self.folders) - ({CPU} if limits.cpu_weight == USUAL_WEIGHT and not self.unified else set())
+        made = Group(
+            {controller: folder / name for controller, folder in self.folders.items() if controller in own},
+            self.unified,
+        )
         try:
             made.create(limits)
             yield made
@@ -107,7 +112,7 @@ def _settings(controller: str, limits: Limits, *, unified: bool) -> Iterator[tup
         yield (
             ("cpu.weight", str(limits.cpu_weight))
             if unified
-            else ("cpu.shares", str(max(2, limits.cpu_weight * 1024 // 100)))
+            else ("cpu.shares", str(max(2, limits.cpu_weight * 1024 // USUAL_WEIGHT)))
         )
     elif controller == MEMORY and limits.memory and unified:
         yield from (("memory.max", str(limits.memory)), ("memory.swap.max", "0"), ("memory.oom.group", "1"))

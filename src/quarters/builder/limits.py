@@ -14,6 +14,8 @@ _ALL_BUT_SOME = 0.9
 _ROOM = 1.5
 """What a build is known to need was measured or guessed, and the next version of a program needs more."""
 
+USUAL_WEIGHT = 100
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of memory and disk, processes and threads; 0 is no limit. The weight is that of cgroups(7), 1 to 10000."""
@@ -21,7 +23,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     memory: int = 0
     processes: int = 0
     disk: int = 0
-    cpu_weight: int = 100
+    cpu_weight: int = USUAL_WEIGHT
 
 
 def of(assignment: Assignment, settings: BuilderSettings) -> Limits:

@@ -72,8 +72,8 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Disk that one build may use; 0 gives each slot an equal share of what is free, more where a build needs more."""
     slot_processes: Annotated[int, Meta(ge=0)] = 4096
     """Processes and threads that one build may have at once; 0 is no limit."""
-    cpu_weight: Annotated[int, Meta(ge=1, le=10_000)] = 50
-    """What a build gets of busy processors beside others: the `cpu.weight` of its control group, 100 for most."""
+    cpu_weight: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    """What a build gets of busy processors beside others: the weight of its control group; 100 changes nothing."""
     on_stop: OnStop = OnStop.HAND_BACK
     """What a builder that is told to stop does with its builds: `hand_back` gives them back to the queue, `finish`
     builds them to their end, until it is told a second time."""
