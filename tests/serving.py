@@ -35,6 +35,7 @@ from quarters.sources.additions import AurAdditions
 from quarters.sources.desk import ReviewDesk
 from quarters.sources.hooks import Hooks
 from quarters.sources.settings import SourcesSettings
+from quarters.sources.showing import Showing
 from quarters.sources.sync import SourceSync
 from quarters.sources.tending import Gardener
 from quarters.storage import recipes, sources
@@ -120,6 +121,7 @@ def services(
         hooks=Hooks(database, wakeups, clock),
         reviews=ReviewDesk(database, wakeups, sources, clock),
         gardener=Gardener(database, wakeups, sources, FORMATS, clock),
+        showing=Showing(database, wakeups),
         requests=Requests(database, wakeups, upstreams, FORMATS, scheduling, clock),
         schedules=Schedules(database, wakeups, upstreams, FORMATS, scheduling, clock),
         rebuilds=Rebuilds(database, wakeups, upstreams, FORMATS, scheduling, clock),

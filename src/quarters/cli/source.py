@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from quarters.cli import output, source_tree
+from quarters.cli import output, source_forge, source_tree
 from quarters.cli.connection import connect, everything, only_repository
 from quarters.cli.output import Json, Yes
 from quarters.model.commit import Commit
@@ -316,6 +316,7 @@ async def commits(
 app.command(source_tree.put)
 app.command(source_tree.drop)
 app.command(source_tree.bump)
+app.command(source_forge.forge)
 
 
 @app.command

@@ -30,6 +30,7 @@ from quarters.server.uploads import Uploads
 from quarters.sources.additions import AurAdditions
 from quarters.sources.desk import ReviewDesk
 from quarters.sources.hooks import Hooks
+from quarters.sources.showing import Showing
 from quarters.sources.sync import SourceSync
 from quarters.sources.tending import Gardener
 from quarters.storage.database import Database
@@ -65,6 +66,7 @@ class Services:
     hooks: Hooks
     reviews: ReviewDesk
     gardener: Gardener
+    showing: Showing
     requests: Requests
     schedules: Schedules
     rebuilds: Rebuilds

@@ -51,6 +51,8 @@ from quarters.server.uploads import Uploads
 from quarters.sources.additions import AurAdditions
 from quarters.sources.desk import ReviewDesk
 from quarters.sources.hooks import Hooks
+from quarters.sources.merge_requests import MergeRequests
+from quarters.sources.showing import Showing
 from quarters.sources.sync import SourceSync
 from quarters.sources.tending import Gardener
 from quarters.storage.database import Database
@@ -152,6 +154,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         hooks=Hooks(database, wakeups, _now),
         reviews=ReviewDesk(database, wakeups, sources, _now),
         gardener=Gardener(database, wakeups, sources, formats, _now),
+        showing=Showing(database, wakeups),
         requests=requests,
         schedules=Schedules(database, wakeups, upstreams, formats, config.scheduler, _now),
         rebuilds=rebuilds,
@@ -166,6 +169,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
     loops = {
         "sources": sources.run,
         "aur": services.aur.run,
+        "merge requests": MergeRequests(database, wakeups, config.sources, sources, _now).run,
         "requests": requests.run,
         "deploys": Deploys(database, wakeups, requests, _now).run,
         "schedules": services.schedules.run,

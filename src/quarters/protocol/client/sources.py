@@ -1,8 +1,10 @@
 """Sources as a client sees them."""
 
 from quarters.model.commit import Commit
+from quarters.model.forge import Forge
 from quarters.model.source import Source
 from quarters.protocol.client.transport import Transport, below
+from quarters.protocol.forges import NewForge
 from quarters.protocol.hooks import Hook, NewHook
 from quarters.protocol.resources import NewSource, Page, SourceChange
 from quarters.protocol.tending import Committed, Tending
@@ -65,6 +67,18 @@ class Sources:
         return await self._transport.call(
             "POST", below(_ALL, name, "bumps"), tuple[Committed, ...], send=wish
         )
+
+    async def forge(self, name: str) -> Forge:
+        """Where changes that wait are shown, or NotFound."""
+        return await self._transport.call("GET", below(_ALL, name, "forge"), Forge)
+
+    async def set_forge(self, name: str, new: NewForge) -> Forge:
+        """Show changes that wait there."""
+        return await self._transport.call("PUT", below(_ALL, name, "forge"), Forge, send=new)
+
+    async def remove_forge(self, name: str) -> None:
+        """Show them nowhere else any more."""
+        await self._transport.exchange("DELETE", below(_ALL, name, "forge"))
 
     async def sync(self, name: str) -> Source:
         """Ask for a sync now; the source's `synced_at` and `problem` tell how it went."""
