@@ -84,16 +84,21 @@ async def test_checking_and_cleaning_is_for_administrators(filled: Running) -> N
 def damage(server: Running) -> Path:
     (folder,) = (server.press.folder / "index" / "own").glob("4-*")
     path = folder / "x86_64" / "own.db.tar.gz"
-    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
     return path
 
 
 async def test_a_check_finds_damage_and_repairs_it(filled: Running) -> None:
     assert (await filled.admin.checks.check("own")).findings == ()
-    damage(filled)
+    path = damage(filled)
+    damaged = await filled.admin.served.read("own", 4, "x86_64", "own.db")
     assert (await filled.admin.checks.check("own")).findings
     assert (await filled.admin.checks.check("own", repair=True)).repairs
     assert (await filled.admin.checks.check("own")).findings == ()
+    mended = await filled.admin.served.read("own", 4, "x86_64", "own.db")
+    assert mended.data == path.read_bytes() != damaged.data
 
 
 async def test_the_commands_for_snapshots(filled: Running) -> None:

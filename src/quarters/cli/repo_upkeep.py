@@ -54,6 +54,7 @@ async def check(
                 output.say(finding.sentence)
             for sentence in it.repairs:
                 output.say(sentence)
-            verdict = f"{len(it.findings)} findings" if it.findings else "nothing wrong"
+            wrong = len(it.findings)
+            verdict = f"{wrong} finding{'s' if wrong > 1 else ''}" if wrong else "nothing wrong"
             output.say(f"{it.repository}: {it.packages} packages checked, {verdict}.")
     return 1 if any(it.findings for it in checked) else 0

@@ -75,7 +75,12 @@ class Swap:
                 "`quarters restore --from-packages`, or restore a backup; to begin anew, use another data folder."
             )
         await asyncio.to_thread(self._index.sweep, currents)
+        await self.look_again()
+
+    async def look_again(self) -> None:
+        """Let nothing be served any more because it was looked up before: the files themselves may be others now."""
         self.public.clear()
+        self._wakeups.notify(Topic.SERVED)
         await asyncio.to_thread(self.public.sweep)
 
     async def publish(

@@ -68,8 +68,7 @@ class Inspector:
             if repair:
                 await repairs.relist(listing, stray.whole, actor)
         if repairs.done:
-            self._swap.public.clear()  # the files themselves may have been damaged
-            await asyncio.to_thread(self._swap.public.sweep)
+            await self._swap.look_again()
         findings += listing.findings
         if findings:
             log.warning("a check found damage", repository=repository, findings=len(findings))

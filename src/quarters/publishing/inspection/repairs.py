@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Connection
 
 from quarters.formats.format import Format
@@ -90,6 +91,7 @@ class Repairs:
         if not (change.put or change.gone or self._gone):
             if listing.findings:
                 await self._database.write(inspection.recount, name, listing.number)
+            await self._serve(listing)
             return
 
         def along(connection: Connection, _now: datetime) -> None:
@@ -105,6 +107,12 @@ class Repairs:
         for sha256 in self._gone:
             # A damaged file would be in the way of the same package when it is published again.
             await asyncio.to_thread(self._files.remove, sha256)
+
+    async def _serve(self, listing: Listing) -> None:
+        """Have the index of what is served on the disk: should the database be lost, it is what tells of it."""
+        served = await self._database.read(snapshots.get, listing.repository.name)
+        repository = msgspec.structs.replace(listing.repository, compression=served.compression)
+        await self._index.file(repository, listing.number, served.modified_at, repository.arches[0], "")
 
     def _change(
         self, connection: Connection, listing: Listing, found: Sequence[tuple[Entry, Addition | None]]
