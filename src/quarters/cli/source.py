@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from quarters.cli import output, source_forge, source_tree
+from quarters.cli import output, source_forge, source_tree, source_updates
 from quarters.cli.connection import connect, everything, only_repository
 from quarters.cli.output import Json, Yes
 from quarters.model.commit import Commit
@@ -156,7 +156,8 @@ async def show(name: str, /, *, json: Json = False) -> None:
         if json:
             return output.show(it)
         recipes = await everything(lambda cursor: client.recipes.list(source=name, cursor=cursor))
-    output.facts(_facts(it))
+        view = await client.updates.show(name)
+    output.facts([*_facts(it), *source_updates.facts(it, view)])
     unreadable = [recipe for recipe in recipes if recipe.problem]
     if unreadable:
         output.say()
@@ -316,6 +317,8 @@ async def commits(
 app.command(source_tree.put)
 app.command(source_tree.drop)
 app.command(source_tree.bump)
+app.command(source_updates.update)
+app.command(source_updates.upstreams)
 app.command(source_forge.forge)
 
 

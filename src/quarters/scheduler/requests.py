@@ -169,7 +169,7 @@ def _everything(force: bool) -> Callable[[Catalog, Format], list[Wanted]]:
 
 
 def _outdated_of(source: str, others: Collection[str]) -> Callable[[Catalog, Format], list[Wanted]]:
-    """What is outdated of the recipes of `source` without `others`, which wait for the clock."""
+    """What is outdated of the recipes of `source` without `others`, which wait for the clock or a named trigger."""
 
     def wish(catalog: Catalog, format: Format) -> list[Wanted]:
         # What lost a library is built again by policy, whatever source it comes from.
@@ -178,6 +178,7 @@ def _outdated_of(source: str, others: Collection[str]) -> Callable[[Catalog, For
             for one in outdated(catalog, format)
             if catalog.recipes[one.name].source == source
             and one.name not in others
+            and not catalog.recipes[one.name].recipe.configuration.trigger
             and one.cause is not Cause.REBUILD
         ]
 

@@ -32,6 +32,7 @@ from quarters.server.api import (
     sources,
     tending,
     tokens,
+    updates,
     work,
 )
 from quarters.server.auth import Guard, actor
@@ -69,6 +70,7 @@ _RESOURCES = (
     sources,
     tending,
     tokens,
+    updates,
     work,
 )
 _TAGS = {

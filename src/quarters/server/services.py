@@ -33,6 +33,7 @@ from quarters.sources.hooks import Hooks
 from quarters.sources.showing import Showing
 from quarters.sources.sync import SourceSync
 from quarters.sources.tending import Gardener
+from quarters.sources.updates.updater import Updater
 from quarters.storage.database import Database
 from quarters.storage.public import PublicTree
 from quarters.storage.wakeups import Wakeups
@@ -64,6 +65,7 @@ class Services:
     sources: SourceSync
     aur: AurAdditions
     hooks: Hooks
+    updates: Updater
     reviews: ReviewDesk
     gardener: Gardener
     showing: Showing

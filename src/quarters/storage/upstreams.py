@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, Text, delete, insert, or_, select, type_coerce, update
+from sqlalchemy import Connection, Text, delete, func, insert, or_, select, type_coerce, update
 
 from quarters.model.repository import Published, Repository, Upstream
 from quarters.storage.schema import repositories, upstream_packages
@@ -55,6 +55,13 @@ def packages(connection: Connection, repository: Repository, arch: str) -> list[
     found = {row.upstream: row.packages for row in connection.execute(query)}
     keys = (_key(upstream) for upstream in repository.upstreams)
     return [package for key in keys if key in found for package in _decode(found[key])]
+
+
+def changed_at(connection: Connection, repository: str) -> datetime | None:
+    """When what any of its upstreams holds was last found to be different."""
+    query = select(func.max(_rows.c.changed_at)).where(_rows.c.repository == repository)
+    found: datetime | None = connection.execute(query).scalar_one_or_none()
+    return found
 
 
 def problems(connection: Connection, repository: str) -> list[str]:

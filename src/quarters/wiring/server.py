@@ -38,6 +38,7 @@ from quarters.scheduler.intake import Intake
 from quarters.scheduler.knowledge import Knowledge
 from quarters.scheduler.leases import Leases, Terms
 from quarters.scheduler.rebuilds import Rebuilds
+from quarters.scheduler.renewals import Renewals
 from quarters.scheduler.requests import Requests
 from quarters.scheduler.schedules import Schedules
 from quarters.scheduler.successions import Successions
@@ -55,6 +56,7 @@ from quarters.sources.merge_requests import MergeRequests
 from quarters.sources.showing import Showing
 from quarters.sources.sync import SourceSync
 from quarters.sources.tending import Gardener
+from quarters.sources.updates.updater import Updater
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
 from quarters.storage.ownership import owned
@@ -152,6 +154,7 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
         sources=sources,
         aur=AurAdditions(config.sources, sources, wakeups, formats, knowledge),
         hooks=Hooks(database, wakeups, _now),
+        updates=Updater(database, wakeups, config.sources, formats, sources, _now),
         reviews=ReviewDesk(database, wakeups, sources, _now),
         gardener=Gardener(database, wakeups, sources, formats, _now),
         showing=Showing(database, wakeups),
@@ -169,6 +172,8 @@ def _assembled(config: Config, data: Path, database: Database, wakeups: Wakeups)
     loops = {
         "sources": sources.run,
         "aur": services.aur.run,
+        "updates": services.updates.run,
+        "renewals": Renewals(database, wakeups, upstreams, formats, config.scheduler, _now).run,
         "merge requests": MergeRequests(database, wakeups, config.sources, sources, _now).run,
         "requests": requests.run,
         "deploys": Deploys(database, wakeups, requests, _now).run,

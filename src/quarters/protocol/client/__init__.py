@@ -21,6 +21,7 @@ from quarters.protocol.client.sources import Sources
 from quarters.protocol.client.tokens import Tokens
 from quarters.protocol.client.transport import Transport
 from quarters.protocol.client.trust import SYSTEM, Trust
+from quarters.protocol.client.updates import Updates
 from quarters.protocol.client.work import Work
 
 
@@ -37,6 +38,7 @@ class Client:
         self.checks = Checks(self._transport)
         self.schedules = Schedules(self._transport)
         self.sources = Sources(self._transport)
+        self.updates = Updates(self._transport)
         self.aur = AurPackages(self._transport)
         self.reviews = Reviews(self._transport)
         self.recipes = Recipes(self._transport)
