@@ -38,6 +38,7 @@ from quarters.sources.settings import SourcesSettings
 from quarters.sources.showing import Showing
 from quarters.sources.sync import SourceSync
 from quarters.sources.tending import Gardener
+from quarters.sources.updates.updater import Updater
 from quarters.storage import recipes, sources
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
@@ -119,6 +120,7 @@ def services(
         sources=sources,
         aur=AurAdditions(sourcing, sources, wakeups, FORMATS, knowledge),
         hooks=Hooks(database, wakeups, clock),
+        updates=Updater(database, wakeups, sourcing, FORMATS, sources, clock),
         reviews=ReviewDesk(database, wakeups, sources, clock),
         gardener=Gardener(database, wakeups, sources, FORMATS, clock),
         showing=Showing(database, wakeups),
