@@ -11,10 +11,10 @@ import pytest
 
 from quarters.model.build import Outcome, Reason, Step
 from quarters.protocol.builds import Finish
+from tests.integration.library import Signer, Web, own, package_info, published
+from tests.integration.library import signer as signer
+from tests.integration.library import web as web
 from tests.integration.recorder import Recorder, assignment, built, pkgbuild, running, step_codes
-from tests.integration.test_sandbox import Signer, Web, own, package_info, published
-from tests.integration.test_sandbox import signer as signer
-from tests.integration.test_sandbox import web as web
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not all(map(shutil.which, ("bwrap", "makepkg", "pacman"))),
@@ -151,7 +151,8 @@ async def test_what_a_hook_leaves_in_the_download_folder_reaches_no_other_build(
     tmp_path: Path, web: Web, signer: Signer
 ) -> None:
     await published(tmp_path, web, signer)
-    left = "touch /var/cache/pacman/pkg/other-1-1-any.pkg.tar.zst /var/cache/quarters/x 2>/dev/null || true"
+    folder = "/var/cache/pacman/pkg"
+    left = f"mkdir -p {folder}; touch {folder}/other-1-1-any.pkg.tar.zst; touch /var/cache/quarters/x || true"
     finish, server = await built(
         tmp_path / "data",
         recipe(prepare=left, append="makedepends=(lib)"),
@@ -167,7 +168,7 @@ async def test_replaces_and_groups_are_kept_or_left_out_as_the_recipe_is_configu
     head = "groups=(everything)\nreplaces=(old)\nreplaces_x86_64=(older)\narch=(x86_64)"
     package = "package() { groups+=(more); replaces+=(another); pkgdesc='of a function'; }"
     for keep in (True, False):
-        files = pkgbuild(f"pkgver() {{ echo 1.0; }}\n{package}", head=head)
+        files = pkgbuild(f"pkgver() {{ echo 1.1; }}\n{package}", head=head)
         finish, server = await built(tmp_path / "data", files, keep_replaces=keep)
         assert finish.outcome is Outcome.BUILT, server.log(1)
         for line in ("group = everything\n", "group = more\n", "replaces = old\n", "replaces = older\n"):

@@ -1,5 +1,6 @@
 """Images: pulled, built, imported, listed, removed."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from quarters.builder.engine.api import Api, EngineError
 
 _GONE, _IN_USE = 404, 409
+_IDENTITY = re.compile(r"(sha256:)?[0-9a-f]{64}")
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -44,8 +46,10 @@ class Images:
     async def load(self, root: AsyncIterator[bytes], name: str) -> str:
         """Make an image called `name` of a tar archive of a whole root, compressed or not."""
         repository, _, tag = name.rpartition(":")
-        await self._api.send("POST", "/images/create", root, fromSrc="-", repo=repository, tag=tag)
-        return await self._identity(name)
+        reports = await self._api.send("POST", "/images/create", root, fromSrc="-", repo=repository, tag=tag)
+        # Podman does not find what it has just imported by the name that it gave it.
+        said = [found for it in reports if (found := _IDENTITY.search(str(it.get("status", ""))))]
+        return await self._identity(said[-1][0] if said else name)
 
     async def labelled(self, label: str) -> list[Image]:
         """All that bear `label` (`name=value`)."""
