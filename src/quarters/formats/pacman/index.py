@@ -110,12 +110,9 @@ def _field(desc: str, key: str) -> str:
 
 
 def _values(desc: str, key: str) -> list[str]:
-    mark = f"%{key}%\n"
-    start = 0 if desc.startswith(mark) else desc.find("\n" + mark) + 1
-    if not start and not desc.startswith(mark):
-        return []
-    end = desc.find("\n\n", start)
-    return desc[start + len(mark) : end if end >= 0 else len(desc)].split("\n")
+    # Only behind an empty line: a package may be described by the words %DEPENDS%.
+    _, found, rest = f"\n\n{desc}".partition(f"\n\n%{key}%\n")
+    return rest.partition("\n\n")[0].split("\n") if found else []
 
 
 def _published(desc: str) -> Published:

@@ -148,3 +148,14 @@ def test_what_upstream_adds_to_an_entry_is_ignored() -> None:
 def test_an_unreadable_index_is_refused(data: bytes) -> None:
     with pytest.raises(Invalid, match="The index cannot be read"):
         PACMAN.read_index(data)
+
+
+def test_a_value_that_looks_like_a_key_is_a_value() -> None:
+    fields = {"FILENAME": "a", "NAME": "a", "VERSION": "1-1", "DESC": "%PROVIDES%", "GROUPS": "%CSIZE%"}
+    fields |= {"CSIZE": "7", "PROVIDES": "b"}
+    desc = "".join(f"%{key}%\n{value}\n\n" for key, value in fields.items())
+    data = gzipped(tarred([file("a-1-1/desc", desc.encode())]))
+    assert PACMAN.read_index(data) == [
+        Published(name="a", version="1-1", base="a", provides=(Provision("b"),))
+    ]
+    assert PACMAN.read_listing(data)[0].size == 7
