@@ -16,6 +16,7 @@ from benchmarks import (
     serving,
     simulate,
     sync,
+    upload,
 )
 from benchmarks.running import Skipped
 from benchmarks.table import Row, show
@@ -34,6 +35,7 @@ _ALL: Mapping[str, Callable[[], list[Row]]] = {
     "serving": serving.rows,
     "simulate": simulate.rows,
     "sync": sync.rows,
+    "upload": upload.rows,
 }
 
 

@@ -90,6 +90,7 @@ class Server:
 
     connection: Connection
     process: int
+    data: Path
 
 
 @contextlib.contextmanager
@@ -108,7 +109,7 @@ def server(folder: Path, **settings: str) -> Iterator[Server]:
             raise RuntimeError(f"`quarters server` ended: {(folder / 'server.log').read_text()}")
         connection = read(data / "client.json")
         assert connection is not None
-        yield Server(connection, process.pid)
+        yield Server(connection, process.pid, data)
 
 
 @contextlib.contextmanager

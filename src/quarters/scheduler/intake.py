@@ -42,10 +42,10 @@ class Intake:
         there = path.stat().st_size if path.exists() else 0
         if not 0 <= offset <= min(there, artifact.size):
             return there, False
-        size = await self.incoming.receive(path, artifact.size, offset, chunks)
+        size, sha256 = await self.incoming.receive(path, artifact.size, offset, chunks)
         if size < artifact.size:
             return size, False
-        if not await self.incoming.is_whole(path, Content(artifact.size, artifact.sha256)):
+        if not await self.incoming.is_whole(path, Content(artifact.size, artifact.sha256), sha256):
             path.unlink(missing_ok=True)
             raise UploadDamaged(
                 f"{artifact.file_name} arrived damaged: its SHA-256 is not the announced one. Send it again."

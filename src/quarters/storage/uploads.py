@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -17,13 +17,23 @@ from quarters.model.errors import Invalid, StorageFull
 from quarters.storage.durable import disk_trouble_told, sync
 from quarters.storage.schema import artifacts
 
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
 _SEALED = "This attempt has ended; nothing more is taken for it."
-_PIECE = 1 << 20
+_PIECE = 2 << 20
 """Bytes that are gathered before they are written."""
 
 
 class Content(NamedTuple):
     """What a file holds: `size` in bytes, `sha256` in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+class Arrived(NamedTuple):
+    """How many bytes of a file are there, and their SHA-256 where all of them came at once, else ""."""
 
     size: int
     sha256: str
@@ -48,34 +58,27 @@ class Incoming:
         except FileNotFoundError:
             return 0
 
-    async def receive(self, path: Path, size: int, offset: int, chunks: AsyncIterator[bytes]) -> int:
-        """Write what arrives from `offset` on, in constant memory, and return how much is there now.
+    async def receive(self, path: Path, size: int, offset: int, chunks: AsyncIterator[bytes]) -> "Arrived":
+        """Write what arrives from `offset` on, in constant memory, and return what is there now.
 
         Invalid if it is more than the announced `size`, or sealed; StorageFull if the disk cannot take it.
         """
         arrival, folder = _Arrival(path), path.parent
         if folder in self._sealed:
             raise Invalid(_SEALED)
+        # A link that broke unnoticed may still deliver what was sent before the sender began anew.
+        for earlier in [it for it in self._arrivals.get(folder, ()) if it.path == path]:
+            await earlier.end()
         self._arrivals[folder].add(arrival)
         try:
             await arrival.open(size, offset)
-            at = offset
-            gathered = bytearray()
-            async for chunk in chunks:
-                at += len(chunk)
-                if at > size:
-                    raise Invalid(f"{path.name} was announced with {size} bytes, and more arrived.")
-                gathered += chunk
-                if len(gathered) >= _PIECE:
-                    await arrival.append(bytes(gathered))
-                    gathered.clear()
-            await arrival.append(bytes(gathered))
+            at = await _written(arrival, size, offset, chunks)
         finally:
             arrival.close()
             self._arrivals[folder].discard(arrival)
             if not self._arrivals[folder]:
                 del self._arrivals[folder]
-        return at
+        return Arrived(at, arrival.sha256)
 
     async def seal(self, build: int, attempt: int) -> None:
         """Take nothing more for this attempt; afterwards nobody writes to its files any more, nor ever can.
@@ -87,16 +90,16 @@ class Incoming:
         for arrival in list(self._arrivals.get(folder, ())):
             await arrival.end()
 
-    async def is_whole(self, path: Path, content: Content) -> bool:
-        """Whether the file is what was announced, and is on the disk for good."""
-        return await asyncio.to_thread(self._is_whole, path, content)
+    async def is_whole(self, path: Path, content: Content, sha256: str = "") -> bool:
+        """Whether the file is what was announced, and is on the disk for good; it is read unless its `sha256` is known."""
+        return await asyncio.to_thread(self._is_whole, path, content, sha256)
 
-    def _is_whole(self, path: Path, content: Content) -> bool:
+    def _is_whole(self, path: Path, content: Content, sha256: str) -> bool:
         try:
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size != content.size:
                     return False
-                if hashlib.file_digest(file, "sha256").hexdigest() != content.sha256:
+                if (sha256 or hashlib.file_digest(file, "sha256").hexdigest()) != content.sha256:
                     return False
                 with disk_trouble_told(path):
                     os.fsync(file.fileno())
@@ -134,7 +137,8 @@ class _Arrival:
     """A file while it arrives."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
+        self._sha256: Hash | None = None
         self._file: FileIO | None = None
         self._ended = False
         self._writing = asyncio.Lock()
@@ -143,15 +147,23 @@ class _Arrival:
         """Cut the file off at `offset`, to go on there; StorageFull if `size` cannot fit."""
         async with self._writing:
             self._check()
-            self._file = await asyncio.to_thread(_open, self._path, size, offset)
+            self._file = await asyncio.to_thread(_open, self.path, size, offset)
+            self._sha256 = None if offset else hashlib.sha256()
 
-    async def append(self, data: bytes) -> None:
+    @property
+    def sha256(self) -> str:
+        """Of all that was written, "" where something was there before."""
+        return self._sha256.hexdigest() if self._sha256 else ""
+
+    async def append(self, data: bytearray) -> None:
         """Write; Invalid once it has ended."""
         async with self._writing:
             self._check()
             if self._file is not None:
                 # A thread cannot be stopped: whoever hangs up meanwhile waits, so that nothing is written afterwards.
-                writing = asyncio.ensure_future(asyncio.to_thread(_append, self._file, self._path, data))
+                writing = asyncio.ensure_future(
+                    asyncio.to_thread(_append, self._file, self.path, data, self._sha256)
+                )
                 try:
                     await asyncio.shield(writing)
                 finally:
@@ -235,8 +247,36 @@ def _open(path: Path, size: int, offset: int) -> FileIO:
     return file
 
 
-def _append(file: FileIO, path: Path, data: bytes) -> None:
-    view = memoryview(data)
+def _append(file: FileIO, path: Path, data: bytearray, sha256: "Hash | None") -> None:
+    begin, view = file.tell(), memoryview(data)
     with disk_trouble_told(path):
         while view:
             view = view[file.write(view) :]
+    # The disk begins with it now, so that little is left to be waited for in the end (posix_fadvise(2), DONTNEED).
+    os.posix_fadvise(file.fileno(), begin, len(data), os.POSIX_FADV_DONTNEED)
+    if sha256:
+        sha256.update(data)
+
+
+async def _written(arrival: _Arrival, size: int, offset: int, chunks: AsyncIterator[bytes]) -> int:
+    """Write `chunks` from `offset` on; one piece is on its way to the file while the next one is gathered."""
+    at, gathered = offset, bytearray()
+    writing: asyncio.Task[None] | None = None
+    try:
+        async for chunk in chunks:
+            at += len(chunk)
+            if at > size:
+                raise Invalid(f"{arrival.path.name} was announced with {size} bytes, and more arrived.")
+            gathered += chunk
+            if len(gathered) >= _PIECE:
+                if writing:
+                    await writing
+                writing = asyncio.create_task(arrival.append(gathered))
+                gathered = bytearray()
+    finally:
+        # Also where the connection broke: what arrived need not be sent again.
+        if writing:
+            await writing
+        if at <= size:
+            await arrival.append(gathered)
+    return at
