@@ -3,13 +3,15 @@
 import io
 import tarfile
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from quarters.model.errors import Conflict, Invalid, NotFound
 from quarters.protocol.resources import NewSource, SourceChange
-from quarters.storage import events
+from quarters.storage import events, requests
 from tests.following import ADA, BOB, Followed, Git, following
 
 
@@ -152,6 +154,22 @@ async def test_a_forced_push_is_followed_and_the_old_revision_can_still_be_built
         pkgbuild = tar.extractfile("PKGBUILD")
         assert pkgbuild is not None
         assert b"pkgver=2\n" in pkgbuild.read()
+
+
+async def test_a_source_says_what_of_it_cannot_be_built(git: Git, followed: Followed) -> None:
+    git.write("hello")
+    git.commit()
+    source = await followed.add(git.folder)
+    problem = "Nothing satisfies moon: hello -> moon (depends)."
+
+    def plan(connection: Connection) -> None:
+        now = datetime.now(UTC)
+        asked = requests.add(connection, source.repository, "", requests.by_source(source.name), (), now)
+        requests.set_problems(connection, asked, [problem], now)
+
+    assert source.unplanned == ()
+    await followed.database.write(plan)
+    assert (await followed.service.show(source.name)).unplanned == (problem,)
 
 
 async def test_two_folders_with_one_pkgbase_are_a_problem_that_names_both(

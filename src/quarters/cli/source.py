@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 app = App(name="source")
 
+Name = Annotated[str, Parameter(help="Name of the source.")]
 _AT_ONCE = "How many of its builds may run at once; 0: any number."
 _REVIEW = (
     "Which changes of its recipes wait for `quarters review`: off, major or all; by default major for aur and url, and "
@@ -64,7 +65,7 @@ class Following:
 
 @app.command
 async def add(
-    name: str,
+    name: Name,
     location: Annotated[
         str, Parameter(help="What its kind takes; for a tree, anything that `git clone` takes.")
     ],
@@ -149,8 +150,8 @@ async def list_(*, json: Json = False) -> None:
 
 
 @app.command
-async def show(name: str, /, *, json: Json = False) -> None:
-    """Show a source, and which of its recipes cannot be read."""
+async def show(name: Name, /, *, json: Json = False) -> None:
+    """Show a source, and which of its recipes cannot be read or built."""
     async with connect() as client:
         it = await client.sources.show(name)
         if json:
@@ -158,6 +159,8 @@ async def show(name: str, /, *, json: Json = False) -> None:
         recipes = await everything(lambda cursor: client.recipes.list(source=name, cursor=cursor))
         view = await client.updates.show(name)
     output.facts([*_facts(it), *source_updates.facts(it, view)])
+    for sentence in it.unplanned:
+        output.say(f"✗ {sentence}")
     unreadable = [recipe for recipe in recipes if recipe.problem]
     if unreadable:
         output.say()
@@ -166,7 +169,7 @@ async def show(name: str, /, *, json: Json = False) -> None:
 
 
 @app.command
-async def sync(name: str, /, *, json: Json = False) -> None:
+async def sync(name: Name, /, *, json: Json = False) -> None:
     """Look for changes now."""
     async with connect() as client:
         it = await client.sources.sync(name)
@@ -205,7 +208,7 @@ class Edits:
 
 @app.command
 async def edit(
-    name: str, /, *, edits: Edits | None = None, clock: Clock | None = None, json: Json = False
+    name: Name, /, *, edits: Edits | None = None, clock: Clock | None = None, json: Json = False
 ) -> None:
     """Change a source."""
     changes = edits or Edits()
@@ -224,7 +227,7 @@ async def edit(
 
 @app.command
 async def schedule(
-    name: str,
+    name: Name,
     pkgbase: Annotated[str, Parameter(help="The package base of one of its recipes.")],
     expression: Annotated[str, Parameter(help="When to build it; `off` lets it follow its source again.")],
     /,
@@ -278,7 +281,7 @@ async def _set(
 
 @app.command
 async def hook(
-    name: str,
+    name: Name,
     /,
     *,
     renew: Annotated[
@@ -300,7 +303,7 @@ async def hook(
 
 @app.command
 async def commits(
-    name: str, /, *, limit: Annotated[int, Parameter(help="How many to show.")] = 20, json: Json = False
+    name: Name, /, *, limit: Annotated[int, Parameter(help="How many to show.")] = 20, json: Json = False
 ) -> None:
     """List people's commits, with what their messages ask for ([deploy NAME], [deploy all]) and what became of it."""
     async with connect() as client:
@@ -323,7 +326,7 @@ app.command(source_forge.forge)
 
 
 @app.command
-async def remove(name: str, /, *, yes: Yes = False, json: Json = False) -> None:
+async def remove(name: Name, /, *, yes: Yes = False, json: Json = False) -> None:
     """Remove a source and its recipes; what was built from it stays published."""
     if not output.confirmed(f"Remove the source {name} and its recipes?", yes=yes):
         return

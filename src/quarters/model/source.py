@@ -42,6 +42,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     recipes: int = 0
     unreadable: int = 0
     """How many of its recipes cannot be read."""
+    unplanned: tuple[str, ...] = ()
+    """Sentences: what of it was outdated and could not be built when that was planned last, in a list left out."""
     pending: bool = False
     """Whether a sync, or the planning of what the last sync brought, is still to come."""
 

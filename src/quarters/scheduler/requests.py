@@ -130,7 +130,7 @@ class Requests:
         before = self._now() - timedelta(seconds=self._settings.replan)
         found = []
         for source in sources.listed(connection):
-            latest = requests.latest(connection, source.repository, _requester(source.name))
+            latest = requests.latest(connection, source.repository, requests.by_source(source.name))
             if (
                 source.automatic
                 and source.enabled
@@ -152,10 +152,6 @@ class Requests:
             except Exception:  # noqa: BLE001 - the loop's outermost frame
                 structlog.get_logger(__name__).exception("refreshing upstreams failed; it is tried again")
             await asyncio.sleep(min(self._settings.upstream_refresh, 6 * self._settings.poll))
-
-
-def _requester(source: str) -> str:
-    return f"source:{source}"
 
 
 def _asked(packages: Sequence[str], *, force: bool) -> Callable[[Catalog, Format], list[Wanted]]:
@@ -210,7 +206,7 @@ def _queue_outdated(
 ) -> bool:
     """Carry out what a source's recipes ask for; whether there is anything new to build."""
     name = generation.source.name
-    requester = _requester(name)
+    requester = requests.by_source(name)
     earlier = requests.latest(connection, proposal.repository, requester)
     number = requests.add(connection, proposal.repository, "", requester, (), now)
     order = Order(request=number, requester=requester, automatic=True)

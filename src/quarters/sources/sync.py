@@ -29,7 +29,7 @@ from quarters.sources.kinds.registry import kinds, usual_review
 from quarters.sources.mirror import Mirror
 from quarters.sources.settings import SourcesSettings
 from quarters.sources.updates.checking import check as check_updates
-from quarters.storage import commits, recipes, repositories, sources
+from quarters.storage import commits, recipes, repositories, requests, sources
 from quarters.storage.database import Database
 from quarters.storage.events import record
 from quarters.storage.recipes import Known
@@ -73,8 +73,8 @@ class SourceSync:
         return cursors.page(found, limit, lambda source: source.name)
 
     async def show(self, name: str) -> Source:
-        """One source, or NotFound."""
-        return await self._database.read(sources.get, name)
+        """One source, with what of it cannot be built; or NotFound."""
+        return await self._database.read(_shown, name)
 
     async def followed(self, kind: str) -> Sequence[Source]:
         """The enabled sources of one kind."""
@@ -272,3 +272,9 @@ def _view(known: Known) -> RecipeView:
         repository=known.repository,
         published_version=known.published_version,
     )
+
+
+def _shown(connection: Connection, name: str) -> Source:
+    source = sources.get(connection, name)
+    latest = requests.latest(connection, source.repository, requests.by_source(name))
+    return source if latest is None else msgspec.structs.replace(source, unplanned=latest.problems)

@@ -93,6 +93,11 @@ def add(
     return int(connection.execute(insert(requests).values(values).returning(requests.c.id)).scalar_one())
 
 
+def by_source(name: str) -> str:
+    """The requester of what a source's own changes ask for."""
+    return f"source:{name}"
+
+
 def forget(connection: Connection, request: int) -> None:
     """A request that led to nothing."""
     connection.execute(delete(requests).where(requests.c.id == request))

@@ -55,7 +55,7 @@ def _query() -> Select[Any]:
 
 
 def _source(row: Any) -> Source:
-    return msgspec.convert({field: getattr(row, field) for field in Source.__struct_fields__}, Source)
+    return msgspec.convert(row._mapping, Source)
 
 
 def listed(connection: Connection, *, after: str = "", limit: int | None = None) -> list[Source]:
