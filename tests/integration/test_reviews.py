@@ -54,6 +54,21 @@ def major(aur: LocalAur, release: str, pkgbase: str = "greet", **more: Any) -> N
     aur.push(pkgbase, release, **more)
 
 
+async def test_what_nobody_looks_at_is_not_believed(aur: LocalAur, tmp_path: Path) -> None:
+    aur.push("greet", "1.0-1")
+    srcinfo = aur.folder / "greet" / ".SRCINFO"
+    async with following(tmp_path) as followed:
+        await follow(followed, aur, "greet")
+        srcinfo.write_text(srcinfo.read_text().replace("\n\n", "\n\tmakedepends = evil\n\n"))
+        Git.of(srcinfo.parent).commit()
+        Git.of(srcinfo.parent)("update-server-info")
+        aur.packages["greet"]["LastModified"] += 1
+        await followed.sync("aur")
+        recipe = (await followed.recipes())["greet"].recipe
+        assert recipe is not None
+        assert (recipe.needs, await all_reviews(followed)) == ((), [])
+
+
 async def test_a_new_version_passes_and_anything_more_waits(aur: LocalAur, tmp_path: Path) -> None:
     aur.push("greet", "1.0-1")
     async with following(tmp_path) as followed:

@@ -9,6 +9,7 @@ import msgspec
 from quarters.formats.format import Format
 from quarters.model.errors import RecipeInvalid
 from quarters.model.recipe import Origin, Recipe, SourcedRecipe
+from quarters.model.review import Level
 from quarters.model.source import Source
 from quarters.sources import pacman_recipe
 from quarters.sources.arbitration import LOOK_AGAIN, problem
@@ -64,7 +65,8 @@ class Intake:
         for revision, paths in changed.items():
             # Walking the history takes long, as does running makepkg, and neither needs the other.
             authors, read = await together(
-                self._mirror.authors(revision, paths, source.revision), self._read(revision, paths)
+                self._mirror.authors(revision, paths, source.revision),
+                self._read(revision, paths, believing=source.review is Level.OFF),
             )
             for path in paths:
                 origin = Origin(
@@ -77,18 +79,19 @@ class Intake:
                 found.append(self._sourced(origin, read[path]))
         return found
 
-    async def _read(self, revision: str, paths: Sequence[str]) -> dict[str, Outcome]:
+    async def _read(self, revision: str, paths: Sequence[str], *, believing: bool) -> dict[str, Outcome]:
+        """What the folders hold; a .SRCINFO, which nobody looks at in a review, is `believing`ly read or not at all."""
         found: dict[str, Outcome] = {}
         for start in range(0, len(paths), _BATCH):
             folders = await self._mirror.read(revision, paths[start : start + _BATCH])
             # Thousands of parses would keep the event loop from everything else.
-            found |= await asyncio.to_thread(self._committed, folders)
+            found |= await asyncio.to_thread(self._committed, folders, believing=believing)
         # These folders are read once more, since each may hold mebibytes.
         rest = [path for path in paths if path not in found]
         evaluated = await together(*(self._evaluated(revision, path) for path in rest))
         return found | dict(zip(rest, evaluated, strict=True))
 
-    def _committed(self, folders: Mapping[str, Folder]) -> dict[str, Outcome]:
+    def _committed(self, folders: Mapping[str, Folder], *, believing: bool) -> dict[str, Outcome]:
         """Those that need no evaluation."""
         found: dict[str, Outcome] = {}
         for path, folder in folders.items():
@@ -97,7 +100,7 @@ class Intake:
             except RecipeInvalid as error:
                 found[path] = error
             else:
-                if recipe is not None:
+                if recipe is not None and believing:
                     found[path] = recipe
         return found
 
