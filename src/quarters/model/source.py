@@ -34,7 +34,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Accounts, as the origin of recipes names them, whose major changes pass as minor ones do."""
     cooldown: int = 0
     """Hours for which changes, and recipes whose maintainers changed, wait before they pass by themselves."""
-    updates: Updates = Updates()
+    updates: Updates = msgspec.field(default_factory=Updates)
     """How the upstreams of its recipes are followed, where its kind takes them over."""
     revision: str = ""
     synced_at: datetime | None = None

@@ -147,7 +147,7 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     update_review: Level = Level.MAJOR
     trusted: Accounts = ()
     cooldown: Hours = 0
-    updates: Updates = Updates()
+    updates: Updates = msgspec.field(default_factory=Updates)
 
 
 class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
