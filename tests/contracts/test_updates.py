@@ -7,7 +7,7 @@ import msgspec
 from quarters.model.build import Cause
 from quarters.model.repository import Repository
 from quarters.model.source import Source
-from quarters.model.updates import Updates, UpdateState
+from quarters.model.updates import Trigger, Updates, UpdateState
 from quarters.storage import repositories, sources, updates
 from quarters.storage.database import Database
 
@@ -21,7 +21,7 @@ async def add(database: Database, how: Updates = Updates()) -> None:
 
 
 async def test_how_a_source_follows_upstreams_comes_back_as_it_was_set(database: Database) -> None:
-    how = Updates(follow=True, push="/x", triggers={"daily": "@daily"}, overwrite=True, delay=0.5)
+    how = Updates(follow=True, push="/x", triggers=(Trigger("daily", "@daily"),), overwrite=True, delay=0.5)
     await add(database, how)
     assert (await database.read(sources.get, "tree")).updates == how
 

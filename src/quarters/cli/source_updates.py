@@ -11,6 +11,7 @@ from quarters.cli.connection import connect
 from quarters.cli.output import DryRun, Json
 from quarters.model.errors import Invalid
 from quarters.model.source import Source
+from quarters.model.updates import Trigger
 from quarters.protocol.resources import SourceChange
 from quarters.protocol.updates import UpdateReport, UpdatesView, UpdateWish
 
@@ -82,7 +83,7 @@ async def upstreams(
     async with connect() as client:
         source = await client.sources.show(name)
         if trigger:
-            given["triggers"] = _triggers(dict(source.updates.triggers), trigger)
+            given["triggers"] = _triggers(source.updates.triggers, trigger)
         if given:
             changed = msgspec.structs.replace(source.updates, **given)
             source = await client.sources.change(name, SourceChange(updates=changed))
@@ -129,16 +130,17 @@ def _settings(source: Source) -> list[tuple[str, object]]:
     ]
 
 
-def _triggers(known: dict[str, str], given: tuple[str, ...]) -> dict[str, str]:
+def _triggers(known: tuple[Trigger, ...], given: tuple[str, ...]) -> tuple[Trigger, ...]:
+    found = {each.name: each for each in known}
     for each in given:
         trigger, equals, expression = each.partition("=")
         if not equals or not trigger:
             raise Invalid(f"{each!r} is not written as NAME=SCHEDULE.")
         if expression == "off":
-            known.pop(trigger, None)
+            found.pop(trigger, None)
         else:
-            known[trigger] = expression
-    return known
+            found[trigger] = Trigger(trigger, expression)
+    return tuple(found.values())
 
 
 def _tell(report: UpdateReport, *, dry_run: bool) -> None:

@@ -12,6 +12,13 @@ MESSAGE = "chore(update): {packages}"
 """`{packages}` stands for the folders that changed."""
 
 
+class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the recipes that wait for the trigger `name` are built."""
+
+    name: str
+    schedule: str
+
+
 class Updates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a source of kind `tree` follows its recipes' upstreams.
 
@@ -24,8 +31,7 @@ class Updates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Where commits are pushed; "" for nowhere, then only what needs no commit is looked at."""
     schedule: str = HALF_HOURLY
     timezone: str = "UTC"
-    triggers: Mapping[str, str] = {}
-    """When recipes with a named trigger are built, by its name."""
+    triggers: tuple[Trigger, ...] = ()
     author: str | None = None
     """Who commits, as `Name <mail>`."""
     message: str = MESSAGE

@@ -24,10 +24,10 @@ def check(source: Source) -> None:
             raise Invalid(f"A source of kind {source.kind!r} has no upstreams; only a tree has.")
         return
     Schedule(how.schedule, how.timezone).check()
-    for trigger, expression in how.triggers.items():
-        if not _NAME.fullmatch(trigger):
-            raise Invalid(f"{trigger!r} cannot be the name of a trigger.")
-        Schedule(expression, how.timezone).check()
+    for trigger in how.triggers:
+        if not _NAME.fullmatch(trigger.name):
+            raise Invalid(f"{trigger.name!r} cannot be the name of a trigger.")
+        Schedule(trigger.schedule, how.timezone).check()
     _check_places(source)
     _check_commits(how)
 

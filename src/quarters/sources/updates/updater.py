@@ -155,12 +155,12 @@ class Updater:
             return
         run = await self._database.read(updates.run, source.name)
         now = self._now()
-        for trigger, expression in source.updates.triggers.items():
-            last = run.fired.get(trigger)
+        for trigger in source.updates.triggers:
+            last = run.fired.get(trigger.name)
             if last is None:
-                await self._database.write(_note, source.name, trigger, now)
-            elif Schedule(expression, source.updates.timezone).after(last) <= now:
-                await self._database.write(_fired, source.name, trigger, now)
+                await self._database.write(_note, source.name, trigger.name, now)
+            elif Schedule(trigger.schedule, source.updates.timezone).after(last) <= now:
+                await self._database.write(_fired, source.name, trigger.name, now)
                 self._wakeups.notify(Topic.PLANNING, Topic.EVENTS)
 
     async def _recipes(self, name: str) -> Sequence[SourcedRecipe]:
@@ -222,8 +222,8 @@ def _view(source: Source, run: UpdateRun, states: Mapping[str, UpdateState], now
         committed=run.committed,
         problem=run.problem,
         triggers={
-            trigger: Schedule(expression, how.timezone).after(run.fired.get(trigger, now))
-            for trigger, expression in how.triggers.items()
+            each.name: Schedule(each.schedule, how.timezone).after(run.fired.get(each.name, now))
+            for each in how.triggers
         },
         stale=tuple(stale),
     )
