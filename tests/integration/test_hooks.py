@@ -133,35 +133,25 @@ async def test_hooks_hear_how_a_build_ended(tmp_path: Path) -> None:
     assert "well done" not in server.log(1)
 
 
-async def test_dependencies_that_hooks_add_are_installed_and_hooks_may_install_some_themselves(
+async def test_hooks_may_add_dependencies_and_install_some_and_leave_nothing_for_other_builds(
     tmp_path: Path, web: Web, signer: Signer
 ) -> None:
     await published(tmp_path, web, signer)
     there: dict[str, Any] = {"repositories": own(signer.public), "builder": {"server": web.url}}
     reading = "build() { cat /usr/share/thing/it; }"
-    for hooks in ({"append": "makedepends=(libthing)"}, {"prepare": "pacman -S --noconfirm lib"}):
+    folder = "/var/cache/pacman/pkg"
+    left = f"mkdir -p {folder}; touch {folder}/other-1-1-any.pkg.tar.zst; touch /var/cache/quarters/x || true"
+    for hooks in (
+        {"prepare": "pacman -S --noconfirm lib"},
+        {"prepare": left, "append": "makedepends=(libthing)"},
+    ):
         finish, server = await built(tmp_path / "data", recipe(reading, **hooks), **there)
         assert finish.outcome is Outcome.BUILT, server.log(1)
         assert "\nthing\n" in server.log(1)
-    finish, server = await built(tmp_path / "data", recipe(append="makedepends=(no-such)"), **there)
-    assert (finish.reason, finish.missing) == (Reason.DEPENDENCY_MISSING, "no-such"), server.log(1)
-
-
-async def test_what_a_hook_leaves_in_the_download_folder_reaches_no_other_build(
-    tmp_path: Path, web: Web, signer: Signer
-) -> None:
-    await published(tmp_path, web, signer)
-    folder = "/var/cache/pacman/pkg"
-    left = f"mkdir -p {folder}; touch {folder}/other-1-1-any.pkg.tar.zst; touch /var/cache/quarters/x || true"
-    finish, server = await built(
-        tmp_path / "data",
-        recipe(prepare=left, append="makedepends=(lib)"),
-        repositories=own(signer.public),
-        builder={"server": web.url},
-    )
-    assert finish.outcome is Outcome.BUILT, server.log(1)
     cached = {path.name for path in (tmp_path / "data/cache/packages").iterdir()}
     assert cached <= {"lib-1.0-1-any.pkg.tar.zst", "lib-1.0-1-any.pkg.tar.zst.sig"}
+    finish, server = await built(tmp_path / "data", recipe(append="makedepends=(no-such)"), **there)
+    assert (finish.reason, finish.missing) == (Reason.DEPENDENCY_MISSING, "no-such"), server.log(1)
 
 
 async def test_replaces_and_groups_are_kept_or_left_out_as_the_recipe_is_configured(tmp_path: Path) -> None:
@@ -182,10 +172,9 @@ async def test_nothing_is_built_where_pkgver_says_what_is_published(tmp_path: Pa
     finish, server = await built(tmp_path / "data", files, **known)
     assert (finish.outcome, finish.version) == (Outcome.SKIPPED, "2.5-1"), server.log(1)
     assert "compiled" not in server.log(1)
-    for other in ({"published": "2.4-1"}, {"bump": 1}):
-        finish, server = await built(tmp_path / "data", files, **(known | other))
-        assert finish.outcome is Outcome.BUILT, server.log(1)
-        assert server.log(1).count("\ncompiled\n") == 1
+    finish, server = await built(tmp_path / "data", files, bump=1, **known)
+    assert (finish.outcome, finish.version) == (Outcome.BUILT, "2.5-1.1"), server.log(1)
+    assert server.log(1).count("\ncompiled\n") == 1
 
 
 async def test_sources_are_kept_for_the_package_alone(tmp_path: Path, web: Web) -> None:
@@ -206,25 +195,24 @@ async def test_sources_are_kept_for_the_package_alone(tmp_path: Path, web: Web) 
 
 
 async def test_a_cache_that_grew_too_large_or_was_not_used_for_a_month_is_removed(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    files = pkgbuild("build() { head -c 3000000 /dev/urandom >/sources/big; }")
-    limit = {"cache_limit": 1_000_000}
-    finish, server = await built(data, files, cache_sources=True, source="a", builder=limit)
-    assert finish.outcome is Outcome.BUILT, server.log(1)
-    assert list((data / "cache/sources").iterdir()) == []
-    finish, server = await built(data, files, cache_sources=True, source="b")
+    data, kept = tmp_path / "data", tmp_path / "data/cache/sources"
     for old in ("b+thing", "c+thing/old"):
-        (data / "cache/sources" / old).mkdir(parents=True, exist_ok=True)
-        os.utime(data / "cache/sources" / old, (1_000_000, 1_000_000))
-    (data / "cache/sources/c+thing/new").touch()
-    await built(data, pkgbuild(), cache_sources=True, source="c")
-    assert [path.name for path in (data / "cache/sources").iterdir()] == ["c+thing"]
-    assert [path.name for path in (data / "cache/sources/c+thing").iterdir()] == ["new"]
-    filler = pkgbuild("build() { cat /dev/zero >/sources/big; }")
-    finish, server = await built(
-        data, filler, cache_sources=True, source="d", builder={"slot_disk": 30_000_000}
-    )
-    assert finish.reason is Reason.DISK_FULL, server.log(1)
+        (kept / old).mkdir(parents=True)
+    (kept / "c+thing/new").touch()
+    for old in ("b+thing", "c+thing/old"):
+        os.utime(kept / old, (1_000_000, 1_000_000))
+    finish, server = await built(data, pkgbuild(), cache_sources=True, source="c")
+    assert finish.outcome is Outcome.BUILT, server.log(1)
+    assert [path.relative_to(kept).as_posix() for path in kept.glob("*/*")] == ["c+thing/new"]
+    for functions, builder, reason, left in (
+        ("build() { head -c 3000000 /dev/urandom >/sources/big; }", {"cache_limit": 1_000_000}, None, False),
+        ("build() { cat /dev/zero >/sources/big; }", {"slot_disk": 30_000_000}, Reason.DISK_FULL, True),
+    ):
+        finish, server = await built(
+            data, pkgbuild(functions), cache_sources=True, source="a", builder=builder
+        )
+        assert finish.reason is reason, server.log(1)
+        assert (kept / "a+thing").exists() is left
 
 
 async def test_two_builds_of_a_package_at_once_do_not_share_its_cache(tmp_path: Path) -> None:
