@@ -23,6 +23,8 @@ class LocalAur:
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     clock: int = 1_700_000_000
+    tags: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Tags of projects, by number, as GitLab tells them."""
 
     def push(self, pkgbase: str, version: str = "1.0-1", **more: Any) -> None:
         """A new state of a recipe's repository; `more` are fields of the RPC's answers."""
@@ -50,6 +52,10 @@ class LocalAur:
         self.asked.append("info")
         names = request.query.getall("arg[]", [])
         return _results([self.packages[name] for name in names if name in self.packages])
+
+    async def tagged(self, request: web.Request) -> web.Response:
+        """`/api/v4/projects/ID/repository/tags`."""
+        return web.json_response(self.tags[request.match_info["id"]])
 
     async def dump(self, request: web.Request) -> web.Response:
         """`/packages-meta-v1.json.gz`: everything, if it changed."""
@@ -100,6 +106,7 @@ async def local_aur(folder: Path) -> AsyncIterator[LocalAur]:
     app.router.add_get("/rpc/v5/info", aur.info)
     app.router.add_get("/rpc/v5/search/{words:.+}", aur.search)
     app.router.add_get("/packages-meta-v1.json.gz", aur.dump)
+    app.router.add_get("/api/v4/projects/{id}/repository/tags", aur.tagged)
     app.router.add_get("/{name}.git/{path:.*}", aur.file)
     runner = web.AppRunner(app)
     await runner.setup()

@@ -1,9 +1,13 @@
 """Runs that follow a tree's upstreams: the real git, the real makepkg, and a server that speaks the AUR's formats."""
 
-from collections.abc import AsyncIterator
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from quarters.model.build import Cause
 from quarters.model.review import Place
@@ -11,6 +15,7 @@ from quarters.sources import reviews as reviewing
 from quarters.storage import reviews
 from tests.aur import LocalAur, local_aur
 from tests.following import BOB, Git
+from tests.ssh import Ssh, ssh_server
 from tests.updating import Tree, updating
 
 
@@ -24,6 +29,13 @@ async def aur(tmp_path: Path) -> AsyncIterator[LocalAur]:
 async def tree(tmp_path: Path, aur: LocalAur) -> AsyncIterator[Tree]:
     async with updating(tmp_path, aur=aur.url) as tree:
         yield tree
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ssh]:
+    with ssh_server(tmp_path / "ssh") as server:
+        monkeypatch.setenv("GIT_SSH_COMMAND", server.command)
+        yield server
 
 
 async def from_the_aur(tree: Tree, aur: LocalAur, *names: str) -> None:
@@ -293,3 +305,133 @@ async def test_an_update_hook_runs_in_the_sandbox_and_its_changes_are_committed(
     assert (report.committed, report.problems) == (("hooked",), {})
     assert "pkgver=4.2" in tree.file("hooked/PKGBUILD")
     assert "pkgver = 4.2" in tree.file("hooked/.SRCINFO")
+
+
+NVCHECKER = """
+[__config__]
+oldver = "old.json"
+newver = "new.json"
+
+[tool]
+source = "git"
+git = "{url}"
+prefix = "v"
+"""
+
+
+async def test_nvchecker_writes_higher_versions_with_their_checksums_and_never_lower_ones(
+    tree: Tree, aur: LocalAur
+) -> None:
+    """The real nvchecker and the real makepkg, in the sandbox."""
+    aur.push("project")
+    upstream = Git.of(aur.folder / "project")
+    upstream("tag", "v1.5")
+    upstream("update-server-info")
+    (aur.folder / "project" / ".git" / "tool-1.5.txt").write_text("1.5\n")
+    (aur.folder / "project" / ".git" / "tool-1.0.txt").write_text("1.0\n")
+    tree.recipe("tool", CI_PKGBUILD_SOURCE="custom", CI_NVCHECKER="true")
+    pkgbuild = tree.git.folder / "tool" / "PKGBUILD"
+    pkgbuild.write_text(
+        pkgbuild.read_text()
+        + f"source=(\"{aur.url}/project.git/tool-$pkgver.txt\")\nsha256sums=('{'0' * 64}')\n"
+    )
+    (tree.git.folder / "tool" / ".nvchecker.toml").write_text(NVCHECKER.format(url=f"{aur.url}/project.git"))
+    tree.push()
+    await tree.follow()
+    report = await tree.run()
+    assert (report.committed, report.problems) == (("tool",), {})
+    assert "pkgver=1.5" in tree.file("tool/PKGBUILD")
+    assert sha256(b"1.5\n").hexdigest() in tree.file("tool/PKGBUILD")
+    assert "pkgver = 1.5" in tree.file("tool/.SRCINFO")
+    upstream("tag", "--delete", "v1.5")
+    upstream("tag", "v1.2")
+    upstream("update-server-info")
+    assert (await tree.run()).committed == ()
+
+
+async def test_a_project_of_gitlab_is_followed_by_its_tags(tree: Tree, aur: LocalAur) -> None:
+    tree.settings = structs.replace(tree.settings, gitlab=aur.url)
+    aur.tags["77"] = [{"name": "v3.1", "commit": {"id": "f" * 40}}]
+    tree.recipe("tool", CI_PKGBUILD_SOURCE="gitlab:77")
+    tree.push()
+    await tree.follow()
+    assert (await tree.run()).committed == ("tool",)
+    assert "pkgver=3.1" in tree.file("tool/PKGBUILD")
+    assert (await tree.run()).committed == ()
+
+
+async def test_a_failing_hook_is_told_with_its_last_words(tree: Tree) -> None:
+    tree.recipe("hooked", CI_PKGBUILD_SOURCE="custom")
+    (tree.git.folder / "hooked" / ".CI" / "update.sh").write_text("echo no good >&2\nexit 7\n")
+    tree.push()
+    await tree.follow()
+    report = await tree.run()
+    assert report.problems == {"hooked": ".CI/update.sh failed: no good."}
+
+
+class Managed:
+    """A recipe of the tree with a repository of its own at what stands in for the AUR."""
+
+    def __init__(self, tree: Tree, ssh: Ssh) -> None:
+        self.there = ssh.folder / "mine.git"
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "master", str(self.there)], check=True)
+        self.folder = tree.git.folder / "mine"
+        self.tree = tree
+        self.write("1.0-1")
+        for name in ("mine.install", "fix.patch", "notes.txt", ".nvchecker.toml"):
+            (self.folder / name).write_text("")
+        tree.recipe("other", CI_PKGBUILD_SOURCE="custom")
+        tree.push()
+
+    def write(self, version: str, **settings: str) -> None:
+        """Another version of it, or of its settings."""
+        self.tree.recipe("mine", version, CI_PKGBUILD_SOURCE="custom", CI_MANAGE_AUR="true", **settings)
+        pkgbuild = self.folder / "PKGBUILD"
+        more = "install=mine.install\nsource=(fix.patch)\nsha256sums=(SKIP)\n"
+        pkgbuild.write_text(pkgbuild.read_text() + more)
+
+    def git(self, *arguments: str) -> str:
+        """What git says about its repository."""
+        command = ["git", "-C", str(self.there), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def managed(tree: Tree, ssh: Ssh) -> Managed:
+    return Managed(tree, ssh)
+
+
+async def test_managed_packages_are_pushed_over_ssh_with_their_own_files_alone(
+    tree: Tree, managed: Managed, ssh: Ssh
+) -> None:
+    await tree.follow(follow=True, push=str(tree.bare), publish=ssh.url)
+    report = await tree.run()
+    assert (report.published, report.problems) == (("mine",), {})
+    files = managed.git("ls-tree", "--name-only", "master").split()
+    assert files == [".SRCINFO", ".nvchecker.toml", "PKGBUILD", "fix.patch", "mine.install"]
+    message = managed.git("log", "-1", "--format=%B", "master")
+    assert "Update to 1.0-1" in message
+    assert f"{tree.bare} (folder mine)" in message
+    assert (await tree.run()).published == ()
+
+
+async def test_what_only_concerns_the_tree_is_no_news_to_the_aur(
+    tree: Tree, managed: Managed, ssh: Ssh
+) -> None:
+    await tree.follow(follow=True, push=str(tree.bare), publish=ssh.url)
+    await tree.run()
+    managed.write("1.0-1", BUILDER_CLASS="3")
+    tree.push()
+    await tree.follow()
+    await tree.run()
+    assert len(managed.git("log", "--format=%h", "master").split()) == 1
+    managed.write("1.1-1")
+    tree.push()
+    await tree.follow()
+    await tree.run()
+    assert managed.git("log", "--format=%s", "master").splitlines() == ["Update to 1.1-1", "Update to 1.0-1"]
+    shutil.rmtree(managed.there)
+    managed.write("1.2-1")
+    tree.push()
+    await tree.follow()
+    assert "cannot be pushed to the AUR" in (await tree.run()).problems["mine"]
