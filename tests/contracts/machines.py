@@ -5,6 +5,7 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from quarters.builder.executors.containers_root import ATTEMPT
 from quarters.protocol.builds import Finish
 from tests import engines
 from tests.inhabitants import inhabitants
-from tests.integration.recorder import Recorder, built
+from tests.integration.recorder import Recorder, built, running
 
 NAME = "one"
 """What the recorder's builders are called."""
@@ -39,6 +40,10 @@ class Machine(ABC):
     ) -> tuple[Finish, Recorder]:
         """Build one recipe."""
         return await built(self.data, files, builder={**self.settings, **(builder or {})}, **changes)
+
+    def running(self, server: Recorder, **builder: Any) -> AbstractAsyncContextManager[object]:
+        """A builder at work for `server`."""
+        return running(server, self.data, **{**self.settings, **builder})
 
     @abstractmethod
     async def cached(self) -> list[str]:

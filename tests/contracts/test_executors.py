@@ -1,5 +1,6 @@
 """One suite for every executor, with the real makepkg and pacman: a build ends alike, whatever isolates it."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,11 @@ from tests.contracts.machines import archive as archive
 from tests.contracts.machines import docker as docker
 from tests.contracts.machines import machine as machine
 from tests.contracts.machines import podman as podman
+from tests.inhabitants import WAITING
 from tests.integration.library import Signer, Web, own, package_info, published, run
 from tests.integration.library import signer as signer
 from tests.integration.library import web as web
-from tests.integration.recorder import TOKEN, pkgbuild, step_codes
+from tests.integration.recorder import TOKEN, Recorder, assignment, pkgbuild, step_codes
 
 NO_SUCH_PLACE = "http://127.0.0.1:9/thing.txt"
 
@@ -287,3 +289,88 @@ async def test_what_no_repository_has_and_a_repository_that_is_away_are_told_apa
         )
         assert (finish.reason, finish.exit_code) == (reason, 1), server.log(1)
         assert finish.steps[-1].step is Step.DEPENDENCIES
+
+
+async def test_sources_are_fetched_with_dependencies_in_place_and_built_without_the_network(
+    machine: Machine, tmp_path: Path, web: Web, signer: Signer
+) -> None:
+    await published(tmp_path, web, signer)
+    (web.folder / "remote.txt").write_text("from afar\n")
+    recipe = pkgbuild(
+        f"""build() {{
+          cat remote.txt /usr/share/thing/it
+          (exec 3<>/dev/tcp/127.0.0.1/{web.port}) 2>/dev/null && echo 'still there' || true
+        }}""",
+        head=f"source=({web.url}/remote.txt) sha256sums=(SKIP)",
+    )
+    finish, server = await machine.built(
+        recipe,
+        builder={"server": web.url},
+        remote_sources=True,
+        dependencies=("lib",),
+        repositories=own(signer.public),
+    )
+    assert finish.outcome is Outcome.BUILT, server.log(1)
+    assert "\nfrom afar\nthing\n" in server.log(1)
+    assert "still there" not in server.log(1)
+
+
+async def test_a_hook_changes_the_root_that_the_build_sees_and_nothing_else(machine: Machine) -> None:
+    recipe = pkgbuild('build() { cat /opt/left; touch /opt/mine 2>/dev/null || echo "no rights"; }')
+    hook = {".CI/prepare": 'echo "made by $(id -u)" >/opt/left\n'}
+    finish, server = await machine.built(recipe | hook)
+    assert finish.outcome is Outcome.BUILT, server.log(1)
+    assert "\nmade by 0\nno rights\n" in server.log(1)
+    finish, server = await machine.built(pkgbuild("build() { [[ ! -e /opt/left ]]; }"))
+    assert finish.outcome is Outcome.BUILT, server.log(1)
+
+
+async def test_every_package_of_a_split_recipe_is_uploaded(machine: Machine) -> None:
+    head = "pkgbase=thing\npkgname=(thing thing-docs)"
+    functions = "package_thing() { :; }\npackage_thing-docs() { :; }"
+    files = {"PKGBUILD": pkgbuild(functions, head=head)["PKGBUILD"].replace("package() ", "unused() ")}
+    finish, server = await machine.built(files, outputs=("thing", "thing-docs"))
+    assert finish.outcome is Outcome.BUILT, server.log(1)
+    assert sorted(server.artifacts) == ["thing-1.0-1-any.pkg.tar.zst", "thing-docs-1.0-1-any.pkg.tar.zst"]
+
+
+async def test_what_a_build_leaves_running_does_not_keep_it_from_ending(machine: Machine) -> None:
+    recipe = pkgbuild("build() { setsid sleep 1000003 & disown; echo started; }")
+    finish, server = await machine.built(recipe)
+    assert finish.outcome is Outcome.BUILT, server.log(1)
+
+
+async def test_a_cancelled_build_is_gone_and_the_next_one_is_built(machine: Machine) -> None:
+    server = Recorder()
+    server.assign(assignment(1, heartbeat=0.1), pkgbuild(WAITING))
+    async with asyncio.timeout(60), machine.running(server):
+        # What is printed arrives while the build goes on.
+        await server.until_logged(1, "\nwaiting\n")
+        server.cancelled.add(1)
+        server.assign(assignment(2), pkgbuild())
+        assert (await server.until_finished(2)).outcome is Outcome.BUILT
+    assert 1 not in server.finished
+
+
+async def test_a_build_whose_time_is_over_is_ended(machine: Machine) -> None:
+    finish, _ = await machine.built(pkgbuild(WAITING), timeout=5)
+    assert finish.outcome is Outcome.TIMED_OUT
+
+
+@pytest.mark.parametrize(
+    ("setting", "hog", "reason"),
+    [
+        (
+            {"slot_memory": 80 << 20},
+            """perl -e '$x = "x" x 400_000_000; sleep 60'""",
+            Reason.OUT_OF_MEMORY,
+        ),
+        ({"slot_disk": 40 << 20}, "head -c 90000000 /dev/urandom >big; sleep 60", Reason.DISK_FULL),
+        ({"log_limit": 100_000}, "yes", Reason.LOG_TOO_LARGE),
+    ],
+)
+async def test_a_build_that_passes_a_limit_is_ended_with_that_reason(
+    machine: Machine, setting: dict[str, int], hog: str, reason: Reason
+) -> None:
+    finish, server = await machine.built(pkgbuild(f"build() {{ {hog}; }}"), builder=setting)
+    assert (finish.reason, finish.steps[-1].step) == (reason, Step.BUILD), server.log(1)

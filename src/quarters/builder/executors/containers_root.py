@@ -271,7 +271,7 @@ class ContainersRoot:
                 memory = await self._engine.containers.memory(cell.container)
                 self._used = Used(max(self._used.memory, memory), self._used.disk)
                 looks += 1
-                if looks % _DISK_EVERY == 0:
+                if looks % _DISK_EVERY == 1:
                     await self._look_at_disk(cell)
             except EngineError:
                 continue  # it ends at this moment, or is short of processes
