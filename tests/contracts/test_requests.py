@@ -31,6 +31,22 @@ async def _problems(farm: Farm) -> tuple[str, ...]:
     return latest.problems
 
 
+async def test_everything_that_is_outdated_is_built_or_all_of_one_source(farm: Farm) -> None:
+    await farm.begin(recipe("lib"), recipe("app", "lib"))
+    with pytest.raises(Invalid, match="or ask for everything"):
+        await farm.requests.request(BuildRequest(), "ann")
+    with pytest.raises(Invalid, match="or ask for everything"):
+        await farm.requests.request(BuildRequest(packages=("lib",), everything=True), "ann")
+    with pytest.raises(Invalid, match="everything of it"):
+        await farm.requests.request(BuildRequest(packages=("lib",), source="tree"), "ann")
+    with pytest.raises(NotFound, match="no source 'nothing'"):
+        await farm.requests.request(BuildRequest(everything=True, source="nothing"), "ann")
+    done = await farm.requests.request(BuildRequest(everything=True, source="tree"), "ann")
+    assert len(done.builds) == 2
+    again = await farm.requests.request(BuildRequest(everything=True, force=True), "ann")
+    assert sorted(again.joined) == sorted(done.builds)
+
+
 async def test_a_plan_shows_what_a_request_then_builds(farm: Farm) -> None:
     await farm.begin(recipe("lib"), recipe("app", "lib"))
     plan = await farm.requests.plan(PlanRequest(packages=("app",)))

@@ -35,6 +35,15 @@ class Terms:
     allow_downgrade: Annotated[
         bool, Parameter(negative=(), help="Let what is built take the place of newer packages.")
     ] = False
+    everything: Annotated[
+        bool,
+        Parameter(
+            name="--all",
+            negative=(),
+            help="In place of packages: what is outdated or, with --force, all that there is.",
+        ),
+    ] = False
+    source: Annotated[str, Parameter(help="With --all: of this source alone.")] = ""
     priority: Annotated[int, Parameter(help="Builds of a higher priority come first.")] = 0
 
 
@@ -48,13 +57,15 @@ async def build(
     json: Json = False,
 ) -> int:
     """Build packages, and everything that they need first."""
-    if not packages:
-        raise Invalid("Name at least one package; `quarters plan` shows everything that is outdated.")
     on = terms or Terms()
+    if not (packages or on.everything):
+        raise Invalid("Name at least one package, or give --all; `quarters plan` shows what is outdated.")
     async with connect() as client:
         requested = await client.builds.request(
             BuildRequest(
                 packages=packages,
+                everything=on.everything,
+                source=on.source,
                 repository=repo,
                 arch=arch,
                 force=on.force,

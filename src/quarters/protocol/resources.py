@@ -201,7 +201,10 @@ class PlanRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Packages (pkgbases or package names) to build with all they need; `repository` may be left out if there is one."""
 
-    packages: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    everything: bool = False
+    """In place of `packages`, what is outdated or, with `force`, all that there is; of `source` alone where one is named."""
+    source: str = ""
     repository: str | None = None
     arch: str | None = None
     force: bool = False

@@ -72,14 +72,16 @@ class Requests:
 
         `along` is done in the same transaction.
         """
-        if not request.packages:
-            raise Invalid("Name at least one package to build.")
-        repository = await chosen(self._database, request.repository)
+        if bool(request.packages) == request.everything:
+            raise Invalid("Name at least one package to build, or ask for everything.")
+        if request.source and not request.everything:
+            raise Invalid("A source can be named where everything of it is asked for.")
+        repository = await chosen(self._database, await self._repository_of(request))
         arches = arches_of(repository, request.arch)
         await self._upstreams.ensure(repository)
 
         def make(connection: Connection) -> Proposal:
-            wish = _asked(request.packages, force=request.force)
+            wish = _all_of(request) if request.everything else _asked(request.packages, force=request.force)
             return propose(connection, repository.name, arches, wish, self._formats, ASKED)
 
         queue = partial(_queue, request=request, requester=requester, now=self._now())
@@ -93,6 +95,17 @@ class Requests:
         answer = await carry_out(self._database, make, deed)
         self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS)
         return answer
+
+    async def _repository_of(self, request: BuildRequest) -> str | None:
+        """The one that is named, or that the named source feeds."""
+        if not request.source:
+            return request.repository
+        source = await self._database.read(sources.get, request.source)
+        if request.repository not in (None, source.repository):
+            raise Invalid(
+                f"The source {source.name!r} is for {source.repository}, not for {request.repository}."
+            )
+        return source.repository
 
     async def run(self) -> None:
         """Plan automatic sources whenever something changed, and look at upstreams now and then; without end."""
@@ -156,6 +169,19 @@ class Requests:
 
 def _asked(packages: Sequence[str], *, force: bool) -> Callable[[Catalog, Format], list[Wanted]]:
     return lambda _catalog, _format: [Wanted(name, Cause.REQUESTED, force) for name in packages]
+
+
+def _all_of(request: BuildRequest) -> Callable[[Catalog, Format], list[Wanted]]:
+    """What a person wants who wants everything."""
+
+    def wish(catalog: Catalog, format: Format) -> list[Wanted]:
+        here = (name for name, it in sorted(catalog.recipes.items()) if catalog.builds_here(it.recipe))
+        found = (
+            [Wanted(it, Cause.REQUESTED, True) for it in here] if request.force else outdated(catalog, format)
+        )
+        return [it for it in found if request.source in ("", catalog.recipes[it.name].source)]
+
+    return wish
 
 
 def _everything(force: bool) -> Callable[[Catalog, Format], list[Wanted]]:
