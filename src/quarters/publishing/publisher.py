@@ -5,6 +5,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from quarters.model.errors import Conflict, NotFound
+from quarters.model.names import package_name
 from quarters.model.repository import Repository, Snapshot
 from quarters.model.selector import Selector
 from quarters.protocol.resources import PackageView
@@ -42,8 +43,8 @@ class Publisher:
         return await self.remove_all(repository, Removal(packages=(name,), arch=arch), actor)
 
     async def remove_all(self, repository: str, removal: Removal, actor: str) -> Snapshot:
-        """List packages no more, all from one snapshot on; NotFound if any of them is not listed."""
-        arch, names = removal.arch, set(removal.packages)
+        """List packages no more, all from one snapshot on; Invalid, NotFound if any of them is not listed."""
+        arch, names = removal.arch, set(map(package_name, removal.packages))
         where = f" for {arch}" if arch else ""
         async with self._swap.lock(repository):
             found = await self._database.read(repositories.get, repository)
