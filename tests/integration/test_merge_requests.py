@@ -124,6 +124,8 @@ async def waiting(tmp_path: Path, forge: LocalForge) -> AsyncIterator[Waiting]:
     git("init", "--quiet", "--bare", "--initial-branch=main", str(bare))
     for name in ("hello", "newer", "newest"):
         git.write(name)
+    (git.folder / ".ci").mkdir()
+    (git.folder / ".ci" / "config").write_text("CI_HUMAN_REVIEW_ASSIGNEE=ada\n")
     git.commit()
     git("push", "--quiet", str(bare), "main")
     async with following(tmp_path) as followed:
@@ -142,6 +144,7 @@ async def test_what_is_merged_is_approved_and_its_branch_goes(waiting: Waiting) 
     review = await waiting.look()
     (shown,) = waiting.forge.requests
     assert (review.request, review.state, shown.base) == (1, ReviewState.WAITING, "main")
+    assert shown.assignee == "ada"
     assert review.url.startswith(waiting.forge.url)
     assert waiting.branches() == ["main", "quarters-review-1"]
     assert waiting.git("rev-parse", "quarters-review-1:hello") == waiting.git("rev-parse", "main:newer")

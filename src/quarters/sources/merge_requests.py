@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from quarters.model.errors import QuartersError
 from quarters.model.review import Place, Review, ReviewState
 from quarters.model.source import Source
+from quarters.sources import ci_config
 from quarters.sources.errors import SourceUnreachable
 from quarters.sources.forges.forge import ForgeApi, Standing, Wish
 from quarters.sources.forges.registry import api
@@ -18,6 +19,7 @@ from quarters.sources.reviews import decide, taken
 from quarters.sources.settings import SourcesSettings
 from quarters.sources.sync import SourceSync
 from quarters.sources.updates.pushing import Branch
+from quarters.sources.updates.terms import PATH as TERMS
 from quarters.storage import forges, reviews
 from quarters.storage.database import Database
 from quarters.storage.forges import Account
@@ -90,7 +92,8 @@ class MergeRequests:
             await self._database.write(lambda it: reviews.change(it, review.id, problem=problem))
 
     async def _show(self, source: Source, review: Review, forge: ForgeApi, account: Account) -> None:
-        git = self._following.mirror(source.name).git
+        mirror = self._following.mirror(source.name)
+        git = mirror.git
         branch = Branch(git, source.updates.push, source.branch)
         tip = await branch.tip()
         name = _branch(review)
@@ -106,12 +109,13 @@ class MergeRequests:
         await git.run("fast-import", "--quiet", "--force", stdin=b"".join(written(ref, [change], tip)))
         await git.run("push", "--quiet", "--force", "--", source.updates.push, f"{ref}:refs/heads/{name}")
         title = f"Update {review.path}"
+        tree = ci_config.settings((await mirror.file(tip, TERMS)).decode(errors="replace"))
         wish = Wish(
             branch=name,
             base=await branch.name(),
             title=title,
             text=_text(review),
-            assignee=account.forge.assignee,
+            assignee=account.forge.assignee or tree.get("CI_HUMAN_REVIEW_ASSIGNEE", ""),
         )
         made = await forge.open(wish)
         await self._database.write(
