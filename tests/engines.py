@@ -79,13 +79,17 @@ def _folder(*programs: str) -> Iterator[Path]:
     """A folder for an engine of these programs; its name is short, as those of sockets may have 108 bytes (unix(7))."""
     if os.geteuid() != 0 or not all(map(shutil.which, programs)):
         pytest.skip(f"a container engine needs root here, and {', '.join(programs)}")
-    with TemporaryDirectory(prefix="q-", dir="/var/tmp") as name:
-        yield Path(name)
-        # What engines have mounted they leave to the end of the machine.
-        lines = Path("/proc/self/mountinfo").read_text().splitlines()
-        points = [point for line in lines if (point := line.split(" ")[4]).startswith(f"{name}/")]
-        for point in reversed(points):
-            subprocess.run(["umount", "--lazy", point], check=True)
+    with TemporaryDirectory(prefix="q-") as name:
+        # In memory: of the thousands of files of a root, none has to be there tomorrow.
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", name], check=True)
+        try:
+            yield Path(name)
+        finally:
+            # What engines have mounted they leave to the end of the machine.
+            lines = Path("/proc/self/mountinfo").read_text().splitlines()
+            points = [point for line in lines if (point := line.split(" ")[4]).startswith(name)]
+            for point in reversed(points):
+                subprocess.run(["umount", "--lazy", point], check=True)
 
 
 @contextmanager

@@ -21,6 +21,9 @@ from tests.integration.library import signer as signer
 from tests.integration.library import web as web
 from tests.integration.recorder import TOKEN, Recorder, assignment, pkgbuild, step_codes
 
+# Of what Podman could do in its own way: containers made of one another, volumes that they share, ends by force.
+everywhere = pytest.mark.parametrize("machine", ["sandbox", "docker", "podman"], indirect=True)
+
 NO_SUCH_PLACE = "http://127.0.0.1:9/thing.txt"
 
 
@@ -174,6 +177,7 @@ async def test_sources_are_fetched_with_the_network_and_built_without(
     assert "still there" not in server.log(1)
 
 
+@everywhere
 async def test_dependencies_are_verified_installed_and_downloaded_once_for_all_builds(
     machine: Machine, tmp_path: Path, web: Web, signer: Signer
 ) -> None:
@@ -291,6 +295,7 @@ async def test_what_no_repository_has_and_a_repository_that_is_away_are_told_apa
         assert finish.steps[-1].step is Step.DEPENDENCIES
 
 
+@everywhere
 async def test_sources_are_fetched_with_dependencies_in_place_and_built_without_the_network(
     machine: Machine, tmp_path: Path, web: Web, signer: Signer
 ) -> None:
@@ -315,6 +320,7 @@ async def test_sources_are_fetched_with_dependencies_in_place_and_built_without_
     assert "still there" not in server.log(1)
 
 
+@everywhere
 async def test_a_hook_changes_the_root_that_the_build_sees_and_nothing_else(machine: Machine) -> None:
     recipe = pkgbuild('build() { cat /opt/left; touch /opt/mine 2>/dev/null || echo "no rights"; }')
     hook = {".CI/prepare": 'echo "made by $(id -u)" >/opt/left\n'}
@@ -340,6 +346,7 @@ async def test_what_a_build_leaves_running_does_not_keep_it_from_ending(machine:
     assert finish.outcome is Outcome.BUILT, server.log(1)
 
 
+@everywhere
 async def test_a_cancelled_build_is_gone_and_the_next_one_is_built(machine: Machine) -> None:
     server = Recorder()
     server.assign(assignment(1, heartbeat=0.1), pkgbuild(WAITING))
