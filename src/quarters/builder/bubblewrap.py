@@ -8,18 +8,18 @@ import asyncio
 import os
 import re
 import shlex
-import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 
 import msgspec
 
-from quarters.builder import seccomp
+from quarters.builder import rootless, seccomp
 from quarters.builder.cleanup import to_the_end
 from quarters.builder.command import BUILD_USER, Command
 from quarters.builder.failure import BuildFailed
 from quarters.builder.watchdog import Watchdog
-from quarters.builder.workspace import PATH, Workspace
+from quarters.builder.workspace import OWN, PATH, Workspace
 from quarters.model.build import Reason
 
 _PIECE = 64 << 10
@@ -33,6 +33,13 @@ class Layer(msgspec.Struct, frozen=True):
 
     lower: Path
     point: str = ""
+    skeleton: str = ""
+    """A folder of folders above it that an ordinary user can write to."""
+
+    @property
+    def lowers(self) -> str:
+        """As the option `lowerdir` of overlays takes it."""
+        return f"{self.skeleton}:{self.lower}" if self.skeleton else str(self.lower)
 
 
 async def run(
@@ -174,22 +181,21 @@ def _outer(command: Command, mounts: list[str], workspace: Workspace, handed: tu
             "exec " + shlex.join(_inner(command, workspace, handed)),
         ]
     )
-    guarded = ["setpriv", "--pdeathsig", "KILL", "--"]
-    return [*guarded, "unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-euc", script]
+    # In this order: who enters a user namespace is no longer killed with its parent.
+    apart = ["unshare", *rootless.namespace(), "--mount", "--propagation", "private", "--"]
+    return [*apart, "setpriv", "--pdeathsig", "KILL", "--", "/bin/sh", "-euc", script]
 
 
 def _mounts(layers: tuple[Layer, ...], workspace: Workspace) -> list[str]:
     lines = []
-    for number, layer in enumerate(layers):
+    for layer in layers:
         upper = workspace.changes if not layer.point else workspace.folder / f"changes-{layer.point}"
-        scratch = workspace.folder / f"scratch-{number}"
         point = workspace.point / layer.point
-        # `volatile`: what is thrown away need not be synced, and its scratch folder cannot be used twice.
-        options = f"lowerdir={layer.lower},upperdir={upper},workdir={scratch},index=off,volatile"
         upper.mkdir(exist_ok=True)
-        if scratch.exists():
-            shutil.rmtree(scratch)
-        scratch.mkdir()
+        # `volatile`: what is thrown away need not be synced, and its scratch folder cannot be used twice.
+        scratch = mkdtemp(prefix="scratch-", dir=workspace.folder)
+        options = f"lowerdir={layer.lowers},upperdir={upper},workdir={scratch},index=off,volatile"
+        options += rootless.overlay_options()
         lines.append(shlex.join(["mount", "-t", "overlay", "overlay", "-o", options, str(point)]))
     return lines
 
@@ -218,6 +224,15 @@ def _resolver(workspace: Workspace) -> list[str]:
     ]
 
 
+def _root(command: Command) -> list[str]:
+    if command.installing or not rootless.is_needed():
+        return ["--bind", "/tmp", "/"]
+    # There is but one user here; so what a build may write to is told by mounts, not by owners.
+    own = ["tmp", "var/tmp", *OWN, *(store.point.lstrip("/") for store in command.stores if store.writable)]
+    binds = [part for name in own for part in ("--bind", f"/tmp/{name}", f"/{name}")]
+    return ["--ro-bind", "/tmp", "/", *binds]
+
+
 def _inner(command: Command, workspace: Workspace, handed: tuple[int, ...]) -> list[str]:
     information, *filters = map(str, handed)
     bwrap = ["bwrap", "--die-with-parent", "--new-session", "--info-fd", information]
@@ -235,11 +250,14 @@ def _inner(command: Command, workspace: Workspace, handed: tuple[int, ...]) -> l
     if command.installing:
         before: list[str] = []
         bwrap += ["--cap-drop", "ALL", *(part for cap in _INSTALLING for part in ("--cap-add", f"CAP_{cap}"))]
+    elif rootless.is_needed():
+        before = []
     else:
         user = str(workspace.uid)
         before = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--pdeathsig", "KILL", "--"]
+    if not command.installing:
         bwrap += ["--unshare-user", "--uid", str(BUILD_USER), "--gid", str(BUILD_USER), "--cap-drop", "ALL"]
-    bwrap += ["--bind", "/tmp", "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"]
+    bwrap += [*_root(command), "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"]
     if command.installing:
         # The kernel's settings in /proc/sys go by the user, not by capabilities: to a scriptlet, which is the machine's
         # root, they would be open, and with them (core_pattern) the machine.

@@ -1,5 +1,6 @@
 """The builder's section of the configuration."""
 
+import os
 import platform
 import socket
 from enum import StrEnum
@@ -21,6 +22,12 @@ class OnStop(StrEnum):
 
     HAND_BACK = "hand_back"
     FINISH = "finish"
+
+
+def _default_data() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/quarters/builder")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "quarters" / "builder"
 
 
 class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +59,7 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Settings of an executor that is a plug-in, each as `name=value`, as it describes them."""
     root: str = "host"
     """`host`, made of this machine's own /usr, or a folder that pacstrap or debootstrap prepared."""
-    data: Path = Path("/var/lib/quarters/builder")
+    data: Path = msgspec.field(default_factory=_default_data)
     """Work folders and caches; nothing in it outlives the builder's interest, and it holds no token."""
     cache_limit: Size = Size(20 << 30)
     """Disk that the kept sources of one package may take, and what compilers made of it; more than that is not kept."""

@@ -5,11 +5,12 @@ from collections.abc import Collection, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
-from quarters.builder import memory, processes
+from quarters.builder import processes
 from quarters.builder.cgroups import MEMORY, PROCESSES, Group
 from quarters.builder.disk import DiskWatch
 from quarters.builder.failure import BuildFailed
 from quarters.builder.limits import Limits
+from quarters.builder.memory import oom_kills
 from quarters.model.build import Reason
 from quarters.model.size import Size
 
@@ -26,8 +27,10 @@ class Watchdog:
         self._limits = limits
         self._group = group
         self._disk = DiskWatch(folder, limits.disk)
-        self._kills = memory.oom_kills()
+        self._kills = oom_kills()
         self._process: int | None = None
+        self.most_memory = 0
+        """Bytes that its processes were seen to have at a time, where the kernel does not count them."""
 
     @property
     def joining(self) -> list[str]:
@@ -44,7 +47,7 @@ class Watchdog:
     @property
     def oom_kills(self) -> int:
         """How many processes the kernel ended for want of memory; without a group, of the whole builder."""
-        return self._group.oom_kills if self._group.holds(MEMORY) else memory.oom_kills() - self._kills
+        return self._group.oom_kills if self._group.holds(MEMORY) else oom_kills() - self._kills
 
     async def over(self, work: Coroutine[None, None, T]) -> T:
         """What `work` returns; BuildFailed, with the work cancelled, as soon as a limit is passed."""
@@ -90,8 +93,10 @@ class Watchdog:
         if not memory_limit and not task_limit:
             return
         build = self._processes()
-        # The first sum is quick, and never too low: it counts what forks share for each of them.
-        if 0 < memory_limit < processes.memory(build) and memory_limit < processes.proportional_memory(build):
+        memory = processes.memory(build)
+        self.most_memory = max(self.most_memory, memory)
+        # That sum is quick, and never too low: it counts what forks share for each of them.
+        if 0 < memory_limit < memory and memory_limit < processes.proportional_memory(build):
             self._fail_of_memory()
         if 0 < task_limit < processes.tasks(build):
             self._fail_of_processes()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from quarters.builder import rootless
 from quarters.builder.cleanup import to_the_end
 
 BUILD = "build"
@@ -99,11 +100,7 @@ async def stripped(workspace: Workspace) -> None:
 async def remove(folder: Path) -> None:
     """Delete `folder` with all in it, however deep a build nested it, and nothing that is mounted there."""
     process = await asyncio.create_subprocess_exec(
-        "rm",
-        "-rf",
-        "--one-file-system",
-        "--",
-        str(folder),
+        *rootless.as_root("rm", "-rf", "--one-file-system", "--", str(folder)),
         stdin=asyncio.subprocess.DEVNULL,
         env={"PATH": PATH},
     )

@@ -16,7 +16,7 @@ from quarters.model.size import Size
 
 app = App(
     name="builder",
-    help_epilogue="It needs root and a token with the scope builder, made on the server with `quarters token create NAME "
+    help_epilogue="It needs a token with the scope builder, made on the server with `quarters token create NAME "
     "--scope builder`. It only ever calls the server, never the other way round. It runs until Ctrl-C or SIGTERM and then "
     "hands its builds back, or finishes them first if builder.on_stop says so; what is built but not sent yet it sends "
     "after its next start.",

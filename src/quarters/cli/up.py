@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import App
+from msgspec.structs import replace
 from rich.text import Text
 
 from quarters.cli import output
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 app = App(
     name="up",
-    help_epilogue="What it needs is made on the first start: the data folder, a signing key, a repository, tokens. It needs "
-    "root, because builds are isolated with mounts. It runs until Ctrl-C or SIGTERM; what is being built then goes "
-    "back to the queue, unless builder.on_stop says that it is to be finished first.",
+    help_epilogue="What it needs is made on the first start: the data folder, a signing key, a repository, tokens. "
+    "Root isolates builds everywhere, an ordinary user where the system allows that. It runs until Ctrl-C or SIGTERM; "
+    "what is being built then goes back to the queue, unless builder.on_stop says that it is to be finished first.",
 )
 
 
@@ -55,8 +56,8 @@ async def _run(config: Config, file: Path | None) -> None:
     from quarters.wiring.child import GRACE, kept_alive
     from quarters.wiring.server import running
 
-    check(config)
     folder = config.storage.data.absolute()
+    check(replace(config, builder=replace(config.builder, data=folder / "builder")))
     stop = stopped()
     async with running(config) as server:
         home = places(os.environ)[1]

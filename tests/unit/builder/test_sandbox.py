@@ -15,14 +15,6 @@ def sandbox(data: Path) -> Sandbox:
     return Sandbox(BuilderSettings(data=data), chosen("host", data))
 
 
-def test_somebody_who_is_not_root_is_told_before_anything_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(BuilderUnusable, match="needs root; run it with sudo"):
-        sandbox(tmp_path).check()
-
-
 def test_a_folder_that_mount_would_misread_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

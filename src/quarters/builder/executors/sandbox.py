@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from quarters.builder import cgroups, dependencies, furnishing, leftovers, limits
+from msgspec.structs import replace
+
+from quarters.builder import cgroups, dependencies, furnishing, leftovers, limits, rootless
 from quarters.builder.bubblewrap import Layer, run
 from quarters.builder.buildroot import Used
 from quarters.builder.command import Command
@@ -23,7 +25,7 @@ _TOOLS = ("bwrap", "setpriv", "unshare", "mount", "gpg", "rm")
 
 
 class Sandbox:
-    """An executor that needs root on this machine and nothing that runs in the background."""
+    """An executor that needs namespaces of this machine and nothing that runs in the background."""
 
     name = "sandbox"
 
@@ -37,8 +39,6 @@ class Sandbox:
 
     def check(self) -> None:
         """BuilderUnusable says what is missing."""
-        if os.geteuid() != 0:
-            raise BuilderUnusable("Isolating builds needs root; run it with sudo.")
         missing = [tool for tool in _TOOLS if shutil.which(tool, path=PATH) is None]
         if missing:
             raise BuilderUnusable(
@@ -46,6 +46,7 @@ class Sandbox:
             )
         if set(str(self._settings.data)) & set(",:\\"):
             raise BuilderUnusable("The path in builder.data may not hold a comma, a colon or a backslash.")
+        rootless.check(self._settings.data, PATH)
 
     async def start(self) -> None:
         """End a predecessor's processes and read the root; BuilderUnusable if that cannot work."""
@@ -54,7 +55,16 @@ class Sandbox:
         self._controllers = cgroups.found()
         self._controllers.clear(self._groups)
         (self._stores / dependencies.PACKAGES.name).mkdir(parents=True, exist_ok=True)
-        self._layers = await asyncio.to_thread(self._root.layers)
+        self._layers = await asyncio.to_thread(self._writable_layers)
+
+    def _writable_layers(self) -> tuple[Layer, ...]:
+        folder = self._settings.data / "roots"
+        return tuple(
+            replace(
+                layer, skeleton=rootless.skeleton(layer.lower, folder / f"skeleton-{layer.point or 'root'}")
+            )
+            for layer in self._root.layers()
+        )
 
     async def close(self) -> None:
         """There is nothing to let go of."""
@@ -66,7 +76,8 @@ class Sandbox:
             folder = workspace.changes / name
             folder.mkdir()
             folder.chmod(0o755)
-            os.chown(folder, workspace.uid, workspace.uid)
+            if not rootless.is_needed():
+                os.chown(folder, workspace.uid, workspace.uid)
         (workspace.changes / "etc").mkdir()
         (workspace.changes / "etc").chmod(0o755)
         for name, text in furnishing.files(assignment, self._settings, self._read).items():
@@ -111,8 +122,8 @@ class Overlay:
         return self._watchdog.oom_kills
 
     def elsewhere(self) -> Used:
-        """Nothing: all of it is in the workspace, and of its user."""
-        return Used()
+        """Of an ordinary user's builds, who is no user of their own, the memory; else nothing."""
+        return Used(memory=self._watchdog.most_memory if rootless.is_needed() else 0)
 
     async def trust(self, keys: Collection[str]) -> None:
         """Lay a keyring of all over that of the layer below all others."""
