@@ -16,6 +16,7 @@ from benchmarks import (
     serving,
     simulate,
     sync,
+    updates,
     upload,
 )
 from benchmarks.running import Skipped
@@ -35,6 +36,7 @@ _ALL: Mapping[str, Callable[[], list[Row]]] = {
     "serving": serving.rows,
     "simulate": simulate.rows,
     "sync": sync.rows,
+    "updates": updates.rows,
     "upload": upload.rows,
 }
 
