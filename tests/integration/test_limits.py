@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quarters.builder.cgroups import Group
+from quarters.builder.cgroups import MEMORY, Group
 from quarters.builder.failure import BuildFailed
 from quarters.builder.limits import Limits
 from quarters.builder.watchdog import Watchdog
@@ -39,6 +39,15 @@ async def reason(command: str, limits: Limits, folder: Path) -> Reason:
 async def test_memory_of_all_processes_together_is_limited(tmp_path: Path) -> None:
     hog = """exec perl -e 'fork; $x = "x" x 60_000_000; sleep 20'"""
     assert await reason(hog, Limits(memory=100 * MIB), tmp_path) is Reason.OUT_OF_MEMORY
+
+
+async def test_a_build_that_ran_out_of_memory_is_known_to_need_all_that_it_had(tmp_path: Path) -> None:
+    group = Group({MEMORY: tmp_path}, unified=True)
+    watchdog = Watchdog(Limits(memory=100 * MIB), group, tmp_path)
+    (tmp_path / "memory.events").write_text("oom_kill 1\n")
+    with pytest.raises(BuildFailed):
+        await watchdog.over(asyncio.sleep(0))
+    assert watchdog.most_memory == 100 * MIB
 
 
 async def test_what_forks_share_counts_once(tmp_path: Path) -> None:

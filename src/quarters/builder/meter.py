@@ -25,7 +25,7 @@ class Meter:
         self._began = self._clock()
         self._memory = 0
         self.elsewhere: Callable[[], Used] = Used
-        """What is to be added: a root need not be on this machine."""
+        """What the root itself knows: disk elsewhere is added, of the memory the larger number counts."""
 
     async def watch(self) -> None:
         """Look at the processes again and again; without end."""
@@ -42,7 +42,7 @@ class Meter:
         elsewhere = self.elsewhere()
         return Measured(
             seconds=max(1, round(self._clock() - self._began)),
-            memory=self._memory + elsewhere.memory,
+            memory=max(self._memory, elsewhere.memory),
             disk=await disk.held(self._workspace.folder) + elsewhere.disk,
         )
 

@@ -30,7 +30,7 @@ class Watchdog:
         self._kills = oom_kills()
         self._process: int | None = None
         self.most_memory = 0
-        """Bytes that its processes were seen to have at a time, where the kernel does not count them."""
+        """Bytes that its processes were seen to have at a time where the kernel does not keep to the limit, or needed."""
 
     @property
     def joining(self) -> list[str]:
@@ -102,6 +102,7 @@ class Watchdog:
             self._fail_of_processes()
 
     def _fail_of_memory(self) -> None:
+        self.most_memory = max(self.most_memory, self._limits.memory)
         sentence = f"The build needed more than its {Size(self._limits.memory)} of memory."
         raise BuildFailed(Reason.OUT_OF_MEMORY, sentence)
 

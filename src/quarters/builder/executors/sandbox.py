@@ -122,8 +122,8 @@ class Overlay:
         return self._watchdog.oom_kills
 
     def elsewhere(self) -> Used:
-        """Of an ordinary user's builds, who is no user of their own, the memory; else nothing."""
-        return Used(memory=self._watchdog.most_memory if rootless.is_needed() else 0)
+        """What the watchdog saw: a build that needs too much is over before it could be measured."""
+        return Used(memory=self._watchdog.most_memory)
 
     async def trust(self, keys: Collection[str]) -> None:
         """Lay a keyring of all over that of the layer below all others."""
