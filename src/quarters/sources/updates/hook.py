@@ -1,4 +1,4 @@
-"""`.CI/update.sh`: a recipe's own way to bring itself up to date."""
+"""`.quarters/update.sh` or `.CI/update.sh`: a recipe's own way to bring itself up to date."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,7 @@ from quarters.sources.updates.trees import entries, from_archive
 from quarters.sources.updates.upstream import NOTHING, Finding, Subject
 from quarters.sources.updates.workbench import Workbench
 
-NAME = "update.sh"
-_FOLDER = ".CI"
+PATHS = (".quarters/update.sh", ".CI/update.sh")
 
 
 class UpdateHook:
@@ -17,16 +16,17 @@ class UpdateHook:
     def __init__(self, mirror: Mirror, workbench: Workbench) -> None:
         self._mirror = mirror
         self._workbench = workbench
-        self._with: set[str] = set()
+        self._with: dict[str, str] = {}
 
     async def prepare(self, subjects: Sequence[Subject]) -> None:
         """Find out which folders have one."""
-        names = [f"{it.tree}:{_FOLDER}/{NAME}" for it in subjects]
-        sizes = await self._mirror.git.run(
-            "cat-file", "--batch-check", stdin="".join(f"{it}\n" for it in names).encode()
-        )
-        lines = sizes.decode(errors="replace").splitlines()
-        self._with = {it.path for it, line in zip(subjects, lines, strict=True) if " blob " in line}
+        asked = [(it.path, it.tree, path) for it in subjects for path in reversed(PATHS)]
+        names = "".join(f"{tree}:{path}\n" for _, tree, path in asked)
+        printed = await self._mirror.git.run("cat-file", "--batch-check", stdin=names.encode())
+        lines = printed.decode(errors="replace").splitlines()
+        self._with = {
+            folder: path for (folder, _, path), line in zip(asked, lines, strict=True) if " blob " in line
+        }
 
     def concerns(self, subject: Subject) -> bool:
         """Whether there is one."""
@@ -35,6 +35,8 @@ class UpdateHook:
     async def look(self, subject: Subject) -> Finding:
         """The folder after it ran."""
         archive = await self._mirror.archive(subject.tree, "")
-        tree = await from_archive(self._mirror.git, await self._workbench.updated(archive, subject.path))
+        tree = await from_archive(
+            self._mirror.git, await self._workbench.updated(archive, self._with[subject.path], subject.path)
+        )
         before = await entries(self._mirror.git, subject.tree)
         return NOTHING if tree == subject.tree or not before else Finding(tree=tree)

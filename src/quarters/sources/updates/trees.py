@@ -11,7 +11,7 @@ from quarters.sources.configuration import NAME
 from quarters.sources.git import Git
 from quarters.sources.recording import Change, File, written
 
-_OWN = frozenset({".CI", NAME, ".gitignore"})
+_OWN = frozenset({".quarters", ".CI", NAME, ".gitignore"})
 """What a tree keeps in a folder whatever its upstream has; nothing of these names is taken from there."""
 SRCINFO = ".SRCINFO"
 

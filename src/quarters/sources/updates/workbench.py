@@ -27,7 +27,7 @@ cd /recipe
 exec </dev/null
 """
 _HOOK = """
-( . .CI/update.sh ) >&2 || exit
+( . "./$hook" ) >&2 || exit
 exec bsdtar -c -f - -C /recipe .
 """
 _CHECKSUMS = "exec makepkg --geninteg --holdver --skippgpcheck --ignorearch"
@@ -43,11 +43,11 @@ class Workbench:
         self._timeout = timeout
         self._turn = asyncio.Semaphore(at_once)
 
-    async def updated(self, archive: bytes, package: str) -> bytes:
-        """The folder, as a tar archive, after its `.CI/update.sh`; RecipeInvalid if that fails."""
-        ended = await self._run(archive, _HOOK, environment={"PACKAGE": package})
+    async def updated(self, archive: bytes, hook: str, package: str) -> bytes:
+        """The folder, as a tar archive, after its script `hook`; RecipeInvalid if that fails."""
+        ended = await self._run(archive, _HOOK, environment={"hook": hook, "PACKAGE": package})
         if ended.exit_code != 0:
-            raise RecipeInvalid(f".CI/update.sh failed: {_last_line(ended)}")
+            raise RecipeInvalid(f"{hook} failed: {_last_line(ended)}")
         return ended.out.removeprefix(_BEGUN)
 
     async def checksums(self, archive: bytes) -> str:
