@@ -82,6 +82,13 @@ async def test_a_build_that_prints_without_end_is_ended_with_a_mark(data: Path) 
     assert len(server.log(1)) < 202_000
 
 
+async def test_a_server_that_takes_less_of_a_log_gets_the_mark_as_well(data: Path) -> None:
+    finish, server = await built(data, pkgbuild("build() { yes; }"), log_limit=300_000)
+    assert finish.reason is Reason.LOG_TOO_LARGE
+    assert server.log(1).endswith("the build was ended.\n")
+    assert 200_000 < len(server.log(1)) < 300_000
+
+
 async def test_no_credential_of_the_builder_is_within_reach_of_a_build(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,8 @@ from quarters.model.text import plain
 from quarters.protocol.builds import Finish, Heartbeat, HeartbeatReply, LeaseKey, Measured
 
 _LONGEST_NAME = 255
+_ROOM = 64 << 10
+"""Bytes of log for Quarters' own words at its end."""
 _report = structlog.stdlib.get_logger(__name__)
 
 
@@ -49,15 +51,20 @@ class Attempt:
 
     async def run(self, log_limit: int, now: Callable[[], datetime]) -> None:
         """Build, keep the lease alive and the log flowing meanwhile; LeaseLost is raised in a group."""
-        with log.BuildLog(self._workspace.log, log_limit) as build_log:
+        with log.BuildLog(self._workspace.log, self._limit(log_limit)) as build_log:
             await self._alive(Journal(build_log, now), self._build, begun=False)
 
     async def deliver(self, built: Built, log_limit: int, now: Callable[[], datetime]) -> None:
         """Send what a predecessor had built; raises like `run`."""
-        with log.BuildLog(self._workspace.log, log_limit) as build_log:
+        with log.BuildLog(self._workspace.log, self._limit(log_limit)) as build_log:
             journal = Journal(build_log, now, built.finish.steps)
             build_log.say("The builder was started again; what it had built is sent now.")
             await self._alive(journal, partial(self._redeliver, built.finish), begun=True)
+
+    def _limit(self, own: int) -> int:
+        """The smaller of both limits, with room for what is said once it is passed."""
+        servers = self._hold.assignment.log_limit
+        return min(own, max(0, servers - _ROOM)) if servers else own
 
     async def _alive(
         self, journal: Journal, work: Callable[[Journal], Awaitable[Finish]], *, begun: bool

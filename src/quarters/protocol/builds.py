@@ -93,6 +93,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     checks: bool = True
     network: Network = Network.SOURCES
     timeout: int = 3600
+    log_limit: int = 0
+    """Bytes of log that the server takes; 0 leaves that open."""
     memory: int = 0
     """Bytes of memory that the build is known to need, 0 where that is not known; `disk` likewise."""
     disk: int = 0

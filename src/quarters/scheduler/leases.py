@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import msgspec
 import structlog
 from sqlalchemy import Connection
 
@@ -220,7 +221,8 @@ class Leases:
 
     def _assignment(self, claimed: Claimed) -> Assignment:
         key = self._public_key(claimed.repository) if claimed.snapshot else ""
-        return claims.assignment(claimed, self._settings.heartbeat, key)
+        told = claims.assignment(claimed, self._settings.heartbeat, key)
+        return msgspec.structs.replace(told, log_limit=self._settings.log_limit)
 
     def _renew(self, connection: Connection, key: LeaseKey, said: Heartbeat) -> tuple[bool, bool]:
         now = self._now()
