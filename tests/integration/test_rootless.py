@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from quarters.builder import rootless
 from tests.inhabitants import inhabitants
 
 NOBODY_SPECIAL = 64200
@@ -46,7 +47,7 @@ except BuilderUnusable as error:
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def folder(project: Path) -> Iterator[Path]:
     """A folder of that user, to whom the checkout has to be open."""
     if subprocess.run([*WHO, sys.executable, "-c", "import tests"], cwd=project, check=False).returncode:
@@ -111,3 +112,17 @@ async def test_where_the_system_does_not_allow_it_a_sentence_says_so(project: Pa
     said = await asyncio.to_thread(ran, project, CHECKING, folder, before=before)
     assert said.startswith("This system does not let an ordinary user isolate builds")
     assert said.endswith("run it with sudo.\n")
+
+
+def test_a_skeleton_follows_the_folders_of_its_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, to = tmp_path / "layer", tmp_path / "skeleton"
+    (layer / "kept/deep").mkdir(parents=True)
+    (layer / "gone/deep").mkdir(parents=True)
+    (layer / "link").symlink_to("kept")
+    (layer / "file").touch()
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY_SPECIAL)
+    assert rootless.skeleton(layer, to) == str(to)
+    shutil.rmtree(layer / "gone")
+    (layer / "kept/new").mkdir()
+    rootless.skeleton(layer, to)
+    assert {str(path.relative_to(to)) for path in to.rglob("*")} == {"kept", "kept/deep", "kept/new"}

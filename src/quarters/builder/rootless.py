@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,14 +39,22 @@ def skeleton(layer: Path, to: Path) -> str:
     """
     if not is_needed() or layer.stat().st_uid == os.geteuid():
         return ""
-    shutil.rmtree(to, ignore_errors=True)
-    to.mkdir(parents=True)
-    for folder, names, _ in os.walk(layer):
-        for name in names:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path):
-                (to / os.path.relpath(path, layer)).mkdir()
+    to.mkdir(parents=True, exist_ok=True)
+    wanted, there = _folders(layer), _folders(to)
+    for name in sorted(there - wanted, reverse=True):
+        (to / name).rmdir()
+    for name in sorted(wanted - there):
+        (to / name).mkdir()
     return str(to)
+
+
+def _folders(top: Path) -> set[str]:
+    return {
+        os.path.relpath(os.path.join(folder, name), top)
+        for folder, names, _ in os.walk(top)
+        for name in names
+        if not os.path.islink(os.path.join(folder, name))
+    }
 
 
 def check(folder: Path, path: str) -> None:
