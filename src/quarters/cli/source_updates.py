@@ -17,7 +17,7 @@ from quarters.protocol.updates import UpdateReport, UpdatesView, UpdateWish
 
 
 async def update(
-    name: str,
+    name: Annotated[str, Parameter(help="Name of the source.")],
     /,
     *,
     package: Annotated[
@@ -66,7 +66,7 @@ class Ways:
 
 
 async def upstreams(
-    name: str,
+    name: Annotated[str, Parameter(help="Name of the source.")],
     /,
     *,
     ways: Ways | None = None,
