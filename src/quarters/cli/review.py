@@ -9,7 +9,6 @@ from rich.text import Text
 from quarters.cli import output
 from quarters.cli.connection import connect, everything
 from quarters.cli.output import Json
-from quarters.cli.terminal import harmless
 from quarters.model.errors import Invalid
 from quarters.model.review import Review, ReviewState
 from quarters.protocol.reviews import Decision, ReviewFilter, ReviewView
@@ -24,10 +23,6 @@ _STYLES = {
     ReviewState.REJECTED: "red",
     ReviewState.SUPERSEDED: "dim",
 }
-# Marks that a terminal does not show, or obeys by turning the text around.
-_UNSEEN = dict.fromkeys(
-    [0xAD, 0x61C, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF]
-)
 
 
 @app.command(name="list")
@@ -82,7 +77,11 @@ async def show(number: Number, /, *, json: Json = False) -> None:
         output.table(
             ("RISK", "WHERE", "WHAT"),
             (
-                (Text(risk.kind.replace("_", " "), "bold red"), _where(risk.file, risk.line), risk.message)
+                (
+                    Text(risk.kind.replace("_", " "), "bold red"),
+                    _visible(_where(risk.file, risk.line)),
+                    _visible(risk.message),
+                )
                 for risk in it.verdict.risks
             ),
         )
@@ -143,11 +142,15 @@ def _where(file: str, line: int) -> str:
     return f"{file}:{line}" if line else file
 
 
+def _visible(text: str) -> str:
+    """With everything spelled out that nobody would see, or that hides something: colours, returns, turned text."""
+    return "".join(it if it.isprintable() or it in "\n\t" else f"<U+{ord(it):04X}>" for it in text)
+
+
 def _draw(diff: str) -> None:
-    """The difference, in colours on a terminal; marks that nobody would see are spelled out."""
-    visible = harmless(diff).translate({mark: f"<U+{mark:04X}>" for mark in _UNSEEN})
+    """The difference, in colours on a terminal."""
     out = output.console()
-    for line in visible.splitlines():
+    for line in _visible(diff.removesuffix("\n")).split("\n"):
         if sys.stdout.isatty():
             out.print(Text(line, _style(line)), soft_wrap=True)
         else:

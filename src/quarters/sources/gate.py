@@ -114,8 +114,9 @@ async def _in_force(
 
 
 def _known_names(before: Sequence[SourcedRecipe]) -> frozenset[str]:
+    found = {name for each in before for name in (each.pkgbase, each.origin.path)}
     return frozenset(
-        output.name for each in before if each.recipe is not None for output in each.recipe.outputs
+        found.union(it.name for each in before if each.recipe is not None for it in each.recipe.outputs)
     )
 
 
