@@ -15,11 +15,11 @@ from quarters.model.updates import UpdateState
 from quarters.planning.catalog import Catalog
 from quarters.planning.outdated import Wanted
 from quarters.planning.renewal import renewals, wanted
-from quarters.scheduler.enqueue import Order, enqueue
-from quarters.scheduler.proposals import Proposal, carry_out, propose, sentences
+from quarters.scheduler.proposals import Proposal, carry_out, propose
 from quarters.scheduler.settings import SchedulerSettings
+from quarters.scheduler.unasked import queue_unasked
 from quarters.scheduler.upstreams import Upstreams
-from quarters.storage import recipes, repositories, requests, sources, updates, upstreams
+from quarters.storage import recipes, repositories, sources, updates, upstreams
 from quarters.storage.database import Database
 from quarters.storage.wakeups import Topic, Wakeups
 
@@ -105,23 +105,11 @@ class Renewals:
             return propose(connection, repository.name, repository.arches, wish, self._formats)
 
         def deed(connection: Connection, proposal: Proposal) -> None:
-            _queue(connection, proposal, source.name, self._now())
+            queue_unasked(connection, proposal, f"updates:{source.name}", (), self._now())
             updates.built(connection, source.name, wishes)
 
         await carry_out(self._database, make, deed)
         self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS)
-
-
-def _queue(connection: Connection, proposal: Proposal, source: str, now: datetime) -> None:
-    requester = f"updates:{source}"
-    number = requests.add(connection, proposal.repository, "", requester, (), now)
-    order = Order(request=number, requester=requester, automatic=True)
-    done = [enqueue(connection, plan, recipes, order, now) for plan, recipes in proposal.parts]
-    problems = sentences(connection, proposal)
-    if problems or any(one.created or one.joined for one in done):
-        requests.set_problems(connection, number, problems, now)
-    else:
-        requests.forget(connection, number)
 
 
 def _state(connection: Connection, source: Source) -> tuple[int, datetime | None]:

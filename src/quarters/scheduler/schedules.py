@@ -16,11 +16,11 @@ from quarters.planning.outdated import Wanted, standing
 from quarters.planning.schedule import Schedule
 from quarters.protocol import cursors
 from quarters.protocol.resources import NewSchedule, Page
-from quarters.scheduler.enqueue import Order, enqueue
-from quarters.scheduler.proposals import Proposal, carry_out, propose, sentences
+from quarters.scheduler.proposals import Proposal, carry_out, propose
 from quarters.scheduler.settings import SchedulerSettings
+from quarters.scheduler.unasked import queue_unasked
 from quarters.scheduler.upstreams import Upstreams
-from quarters.storage import recipes, repositories, requests, schedules, sources
+from quarters.storage import recipes, repositories, schedules, sources
 from quarters.storage.database import Database
 from quarters.storage.events import record
 from quarters.storage.wakeups import Topic, Wakeups
@@ -133,13 +133,5 @@ def _wish(entry: ScheduleEntry, own: Collection[str]) -> Callable[[Catalog, Form
 
 def _queue(connection: Connection, proposal: Proposal, entry: ScheduleEntry, now: datetime) -> None:
     requester = f"schedule:{entry.source}" + (f"/{entry.pkgbase}" if entry.pkgbase else "")
-    packages = [entry.pkgbase] if entry.pkgbase else []
-    number = requests.add(connection, proposal.repository, "", requester, packages, now)
-    order = Order(request=number, requester=requester, automatic=True)
-    done = [enqueue(connection, plan, recipes, order, now) for plan, recipes in proposal.parts]
-    problems = sentences(connection, proposal)
-    if problems or any(one.created or one.joined for one in done):
-        requests.set_problems(connection, number, problems, now)
-    else:
-        requests.forget(connection, number)
+    queue_unasked(connection, proposal, requester, [entry.pkgbase] if entry.pkgbase else (), now)
     schedules.planned(connection, entry)

@@ -107,6 +107,7 @@ class Updater:
             structlog.get_logger().exception("updating failed unexpectedly", source=source.name)
             await self._database.write(_failed, source.name, f"Unexpectedly: {error!r}.", self._now())
         finally:
+            await self._database.write(_no_longer_wanted, source.name, tuple(names))
             self._busy.discard(source.name)
             self._wakeups.notify(Topic.SOURCES, Topic.PLANNING, Topic.EVENTS)
 
@@ -116,8 +117,6 @@ class Updater:
             self._settings, self._formats[repository.format], self._syncing.evaluator, self._workbench
         )
         async with self._alone[source.name]:
-            if not dry_run:
-                await self._database.write(lambda it: updates.change_run(it, source.name, wanted=None))
             run = Run(self._database, source, self._syncing.mirror(source.name), tools, self._now)
             return await run.perform(names, dry_run=dry_run)
 
@@ -171,6 +170,12 @@ def _wanted(connection: Connection, name: str, packages: Sequence[str]) -> None:
     before = updates.run(connection, name).wanted
     both = () if () in (before, packages) else tuple(dict.fromkeys((*(before or ()), *packages)))
     updates.change_run(connection, name, wanted=both)
+
+
+def _no_longer_wanted(connection: Connection, name: str, packages: tuple[str, ...]) -> None:
+    """A run over `packages` is over; what was asked for meanwhile still is to be done."""
+    if updates.run(connection, name).wanted == packages:
+        updates.change_run(connection, name, wanted=None)
 
 
 def _failed(connection: Connection, name: str, problem: str, now: datetime) -> None:
