@@ -10,25 +10,45 @@ from typing import NamedTuple
 
 from benchmarks import trivial
 from benchmarks.build import bare_makepkg
-from benchmarks.running import demand, scratch, up
+from benchmarks.running import Skipped, demand, scratch, up
 from benchmarks.table import Row
 from quarters.protocol.client import Client
 from quarters.protocol.resources import BuildRequest
+from tests import engines
 
 _ROUNDS = 7
 _NEEDED = 3
 _PATIENCE = 120.0
-_GOALS = {"sandbox": 0.4}
-"""Seconds that each executor may add; those that are named here are measured."""
+_GOALS = {"sandbox": 0.4, "container": 1.0}
+"""Seconds that each executor may add."""
 
 
 def rows() -> list[Row]:
     """Of all executors, with nothing to install and with three packages."""
     demand("bwrap", "git", "makepkg", "pacman", "setpriv", "fakeroot")
-    return [row for executor in _GOALS for row in of(executor)]
+    return [*of("sandbox", {}), *_of_containers()]
 
 
-def of(executor: str) -> list[Row]:
+def _of_containers() -> list[Row]:
+    """With a Docker Engine of its own, whose containers have a root of this machine's packages."""
+    with scratch() as folder:
+        try:
+            engines.root(folder / "root.tar")
+            with engines.docker(on_disk=True) as address:
+                settings = {
+                    "ENGINE": address,
+                    "ROOT": str(folder / "root.tar"),
+                    "NETWORK": "host",
+                    "PACKAGES": "",
+                    "UPGRADE": "false",
+                    "REFRESH": "0",
+                }
+                return of("container", {f"QUARTERS_CONTAINER__{name}": it for name, it in settings.items()})
+        except engines.Unavailable as why:
+            raise Skipped(str(why)) from why
+
+
+def of(executor: str, settings: dict[str, str]) -> list[Row]:
     """Medians of several rounds; in each makepkg alone and both kinds of build, so that all see the same machine."""
     with scratch() as folder:
         needed = [f"needed-{number}" for number in range(_NEEDED)]
@@ -36,7 +56,7 @@ def of(executor: str) -> list[Row]:
         for name in (*needed, *names):
             trivial.write_recipe(folder / "tree" / name, name, needed if name.startswith("with") else ())
         trivial.commit(folder / "tree")
-        with up(folder, QUARTERS_BUILDER__EXECUTOR=executor) as server:
+        with up(folder, 1, **{"QUARTERS_BUILDER__EXECUTOR": executor, **settings}) as server:
             client = Client(server.connection.url, server.connection.token)
             times = asyncio.run(_alternating(client, folder, needed))
     # The first round warms the disk's cache and all programs.

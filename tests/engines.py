@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
-
 from quarters.builder.roots import HostRoot
 
 _PACKAGES = """
@@ -24,10 +22,14 @@ _LEFT_OUT = re.compile(r"/usr/share/(doc|man|locale|info|lintian)/")
 _PATIENCE = 60.0
 
 
+class Unavailable(Exception):
+    """There is no such engine on this machine; the sentence says why."""
+
+
 @contextmanager
-def docker() -> Iterator[str]:
+def docker(*, on_disk: bool = False) -> Iterator[str]:
     """The address of a Docker Engine without a bridge: its containers have this machine's network or none."""
-    with _folder("dockerd", "containerd", "runc") as folder:
+    with _folder("dockerd", "containerd", "runc", on_disk=on_disk) as folder:
         (folder / "none.json").write_text("{}")
         # fmt: off
         command = [
@@ -65,7 +67,7 @@ def podman() -> Iterator[str]:
 def root(archive: Path) -> None:
     """Write a tar archive of a root in which makepkg and pacman work."""
     if shutil.which("dpkg-query") is None:
-        pytest.skip("the root that containers start from is made of Debian's packages")
+        raise Unavailable("the root that containers start from is made of Debian's packages")
     skeleton, _ = HostRoot(archive.with_name("skeleton")).layers()
     with tarfile.open(archive, "w") as tar:
         for path in sorted(skeleton.lower.rglob("*")):
@@ -75,13 +77,13 @@ def root(archive: Path) -> None:
 
 
 @contextmanager
-def _folder(*programs: str) -> Iterator[Path]:
+def _folder(*programs: str, on_disk: bool = False) -> Iterator[Path]:
     """A folder for an engine of these programs; its name is short, as those of sockets may have 108 bytes (unix(7))."""
     if os.geteuid() != 0 or not all(map(shutil.which, programs)):
-        pytest.skip(f"a container engine needs root here, and {', '.join(programs)}")
-    with TemporaryDirectory(prefix="q-") as name:
-        # In memory: of the thousands of files of a root, none has to be there tomorrow.
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", name], check=True)
+        raise Unavailable(f"a container engine needs root here, and {', '.join(programs)}")
+    with TemporaryDirectory(prefix="q-", dir="/var/tmp") as name:
+        if not on_disk:  # of the thousands of files of a root, none has to be there tomorrow
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", name], check=True)
         try:
             yield Path(name)
         finally:
@@ -105,7 +107,7 @@ def _serving(command: list[str], folder: Path, environ: dict[str, str]) -> Itera
         while subprocess.run(ask, capture_output=True, check=False).returncode:
             if process.poll() is not None or time.monotonic() - began > _PATIENCE:
                 said = (folder / "log").read_text(errors="replace").strip().splitlines() or [""]
-                pytest.skip(f"{command[0]} cannot be started here: {said[-1]}")
+                raise Unavailable(f"{command[0]} cannot be started here: {said[-1]}")
             time.sleep(0.05)
         yield f"unix://{folder}/socket"
     finally:

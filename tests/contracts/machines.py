@@ -5,7 +5,7 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,25 +146,34 @@ class Engines(Machine):
             await self.engine.containers.remove(container)
 
 
+@contextmanager
+def _or_skipped() -> Iterator[None]:
+    try:
+        yield
+    except engines.Unavailable as why:
+        pytest.skip(str(why))
+
+
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root for container engines to import."""
     path = tmp_path_factory.mktemp("containers") / "root.tar"
-    engines.root(path)
+    with _or_skipped():
+        engines.root(path)
     return path
 
 
 @pytest.fixture(scope="session")
 def docker(archive: Path) -> Iterator[tuple[str, Path]]:
     """A Docker Engine's address and the root."""
-    with engines.docker() as address:
+    with _or_skipped(), engines.docker() as address:
         yield address, archive
 
 
 @pytest.fixture(scope="session")
 def podman(archive: Path) -> Iterator[tuple[str, Path]]:
     """A Podman service's address and the root."""
-    with engines.podman() as address:
+    with _or_skipped(), engines.podman() as address:
         yield address, archive
 
 

@@ -135,20 +135,20 @@ class Containers:
             raise EngineError("The container engine lost the output of a command that still runs.")
         return code
 
-    async def processes(self, container: str) -> int | None:
-        """How many processes and threads it has; None where the engine does not count them."""
-        used = await self._api.call(
-            "GET", f"/containers/{container}/stats", **{"stream": "0", "one-shot": "1"}
-        )
-        count = (used.get("pids_stats") or {}).get("current")
-        return int(count) if count else None
+    async def processes(self, container: str) -> int:
+        """How many processes it has; 0 where the engine cannot say."""
+        # Docker is quick to list them, but its figures may be a second late; Podman's list may be empty.
+        try:
+            listed = await self._api.call("GET", f"/containers/{container}/top")
+        except EngineError:
+            return 0
+        if listed:
+            return len(listed.get("Processes") or ())
+        return int(((await self._used(container)).get("pids_stats") or {}).get("current") or 0)
 
     async def memory(self, container: str) -> int:
         """Bytes that its processes have for themselves; files that are only cached do not count."""
-        used = await self._api.call(
-            "GET", f"/containers/{container}/stats", **{"stream": "0", "one-shot": "1"}
-        )
-        details = (used.get("memory_stats") or {}).get("stats") or {}
+        details = ((await self._used(container)).get("memory_stats") or {}).get("stats") or {}
         # memory.stat of cgroups: `anon` in version 2, `rss` in version 1.
         return int(details.get("anon") or details.get("total_rss") or details.get("rss") or 0)
 
@@ -217,6 +217,10 @@ class Containers:
         finally:
             transport.close()
         return True
+
+    async def _used(self, container: str) -> dict[str, Any]:
+        query = {"stream": "0", "one-shot": "1"}
+        return await self._api.call("GET", f"/containers/{container}/stats", **query) or {}
 
     async def _ended(self, command: str) -> int | None:
         seen = await self._api.call("GET", f"/exec/{command}/json")

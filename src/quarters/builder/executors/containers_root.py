@@ -34,6 +34,7 @@ _GRACE = (0.0, 0.01, 0.02, 0.05, 0.1)
 _MEMORY_EVERY = 1.0
 _DISK_EVERY = 15
 """How many looks at the memory there are to one at the disk, which takes longer."""
+_ANY_DOWNLOADED = "compgen -G '/var/cache/pacman/pkg/*.pkg.tar*' >/dev/null"
 _HARVEST = """
 shopt -s nullglob
 for file in /var/cache/pacman/pkg/*.pkg.tar*; do
@@ -147,12 +148,13 @@ class ContainersRoot:
         keyring = await self._furnished.keyrings.holding(keys, base)
         files = await asyncio.to_thread(tars.of_files, {dependencies.KEYRING: keyring})
         self._files.append(files)
-        for making in self._cells.values():
-            await self._put(await making, files)
+        cells = await asyncio.gather(*self._cells.values())
+        await asyncio.gather(*(self._put(cell, files) for cell in cells))
 
     async def harvest(self) -> None:
         """Copy packages to the builder's volume while the build goes on; nothing of them changes any more."""
-        self._harvest = asyncio.create_task(self._copy_downloads())
+        downloading = [making for rights, making in self._cells.items() if rights.downloading]
+        self._harvest = asyncio.create_task(self._copy_downloads(await downloading[-1]))
 
     async def results(self) -> Path | None:
         """A folder of the workspace that they are copied to."""
@@ -300,7 +302,10 @@ class ContainersRoot:
                 return
         await self._kill(cell)
 
-    async def _copy_downloads(self) -> None:
+    async def _copy_downloads(self, downloader: _Cell) -> None:
+        containers = self._engine.containers
+        if await containers.run(downloader.container, ("/bin/bash", "-c", _ANY_DOWNLOADED), lambda _: None):
+            return
         own = self._furnished.plan
         store = self._furnished.volume(dependencies.PACKAGES.name)
         downloads = self._volume("downloads")
@@ -310,12 +315,12 @@ class ContainersRoot:
             labels=own.labels,
             mounts=(f"{downloads}:/{dependencies.DOWNLOADS}:ro", f"{store}:/store"),
         )
-        cell = _Cell(_Rights(network=False), await self._engine.containers.create(plan))
+        harvester = await containers.create(plan)
         try:
-            await self._engine.containers.start(cell.container)
-            await self._engine.containers.run(cell.container, ("/bin/bash", "-c", _HARVEST), lambda _: None)
+            await containers.start(harvester)
+            await containers.run(harvester, ("/bin/bash", "-c", _HARVEST), lambda _: None)
         finally:
-            await to_the_end(self._engine.containers.remove(cell.container))
+            await to_the_end(containers.remove(harvester))
 
 
 def _fits(there: _Rights, wanted: _Rights, *, installing: bool) -> bool:
