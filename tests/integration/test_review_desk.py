@@ -182,6 +182,7 @@ async def test_the_policy_of_a_source_is_set_and_shown(server: Running) -> None:
         "Trusted ada, bob",
         "Cooldown 1 d 12 h",
     ]
+    assert "Waiting for review  1" in await person.run("show", "tree")
     shown = await person.json("show", "tree")
     assert (shown["review"], shown["update_review"], shown["cooldown"]) == ("all", "off", 36)
     await person.run("add", "one", "https://example.org/PKGBUILD", "--kind", "url", "--repo", "own")

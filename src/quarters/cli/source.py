@@ -11,10 +11,11 @@ from quarters.cli.connection import connect, everything, only_repository
 from quarters.cli.output import Json, Yes
 from quarters.model.commit import Commit
 from quarters.model.errors import Invalid
-from quarters.model.review import Level
+from quarters.model.review import Level, ReviewState
 from quarters.model.schedule import ScheduleEntry
 from quarters.model.source import Source
 from quarters.protocol.resources import NewSchedule, NewSource, SourceChange
+from quarters.protocol.reviews import ReviewFilter
 
 if TYPE_CHECKING:
     from quarters.protocol.client import Client
@@ -158,7 +159,9 @@ async def show(name: Name, /, *, json: Json = False) -> None:
             return output.show(it)
         recipes = await everything(lambda cursor: client.recipes.list(source=name, cursor=cursor))
         view = await client.updates.show(name)
-    output.facts([*_facts(it), *source_updates.facts(it, view)])
+        which = ReviewFilter(state=ReviewState.WAITING, source=name)
+        waiting = await everything(lambda cursor: client.reviews.list(which, cursor=cursor))
+    output.facts([*_facts(it), ("Waiting for review", len(waiting) or None), *source_updates.facts(it, view)])
     for sentence in it.unplanned:
         output.say(f"✗ {sentence}")
     unreadable = [recipe for recipe in recipes if recipe.problem]

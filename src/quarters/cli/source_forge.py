@@ -33,7 +33,7 @@ class At:
 
 
 async def forge(
-    name: str,
+    name: Annotated[str, Parameter(help="Name of the source.")],
     /,
     *,
     at: At | None = None,

@@ -14,12 +14,13 @@ from quarters.cli.output import Json, Yes
 from quarters.model.errors import Invalid
 from quarters.protocol.tending import Committed, Tending
 
+Name = Annotated[str, Parameter(help="Name of the source.")]
 Packages = Annotated[str, Parameter(help="Folders of the tree.")]
 Message = Annotated[str, Parameter(help="What the commit says, instead of the usual.")]
 
 
 async def put(
-    name: str,
+    name: Name,
     folder: Annotated[Path, Parameter(help="A folder with a PKGBUILD on this machine.")],
     package: Annotated[
         str | None, Parameter(help="The folder of the tree; without it, the name of the one given.")
@@ -40,7 +41,7 @@ async def put(
 
 
 async def drop(
-    name: str, /, *packages: Packages, message: Message = "", yes: Yes = False, json: Json = False
+    name: Name, /, *packages: Packages, message: Message = "", yes: Yes = False, json: Json = False
 ) -> int | None:
     """Take packages out of a tree; what only they produced leaves the repository."""
     _refuse_none(packages)
@@ -52,7 +53,7 @@ async def drop(
     return None
 
 
-async def bump(name: str, /, *packages: Packages, message: Message = "", json: Json = False) -> None:
+async def bump(name: Name, /, *packages: Packages, message: Message = "", json: Json = False) -> None:
     """Have packages be built once more, as a higher release of the version that they have."""
     _refuse_none(packages)
     async with connect() as client:

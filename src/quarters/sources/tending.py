@@ -38,9 +38,8 @@ class Tree:
                 f"The source {source.name!r} is of kind {source.kind!r}; only a tree can be changed."
             )
         if not source.updates.push:
-            raise Conflict(
-                f"Nothing says where commits to {source.name!r} are pushed; `quarters source edit {source.name} --push`."
-            )
+            mend = f"`quarters source upstreams {source.name} --push LOCATION` does"
+            raise Conflict(f"Nothing says where commits to {source.name!r} are pushed; {mend}.")
         self._source = source
         self._git = git
         self._now = now
