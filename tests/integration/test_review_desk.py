@@ -112,8 +112,9 @@ async def test_a_decision_that_says_nothing_is_refused(server: Running) -> None:
     headers = {"Authorization": f"Bearer {server.token}"}
     async with aiohttp.ClientSession(headers=headers) as session:
         address = f"{server.url}/api/v1/reviews/1/decision"
-        async with session.post(address, json={"note": "hm"}) as answer:
-            assert (answer.status, answer.content_type) == (400, "application/problem+json")
+        for body in ({"note": "hm"}, {"approve": True, "note": "\0"}, {"approve": True, "more": 1}):
+            async with session.post(address, json=body) as answer:
+                assert (answer.status, answer.content_type) == (400, "application/problem+json")
 
 
 async def test_the_command_line_lists_shows_and_decides(server: Running) -> None:

@@ -204,7 +204,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     packages: tuple[str, ...] = ()
     everything: bool = False
     """In place of `packages`, what is outdated or, with `force`, all that there is; of `source` alone where one is named."""
-    source: str = ""
+    source: Annotated[str, Meta(max_length=63, pattern=r"^[A-Za-z0-9_.-]*$")] = ""
     repository: str | None = None
     arch: str | None = None
     force: bool = False

@@ -25,4 +25,4 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What is decided about a change that waits, and why, for whoever reads it later."""
 
     approve: bool
-    note: Annotated[str, Meta(max_length=2000)] = ""
+    note: Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*$")] = ""

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-PackageName = Annotated[str, Meta(min_length=1, max_length=255)]
+PackageName = Annotated[str, Meta(max_length=255, pattern=r"^[A-Za-z0-9@_+][A-Za-z0-9@._+-]*$")]
 
 
 class Tending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
