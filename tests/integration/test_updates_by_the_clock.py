@@ -10,11 +10,14 @@ import pytest
 
 from quarters.formats.pacman import Pacman
 from quarters.model.errors import Conflict, Invalid, NotFound
+from quarters.model.review import Place
 from quarters.model.updates import Trigger, Updates
 from quarters.protocol.resources import SourceChange
+from quarters.protocol.reviews import Decision
 from quarters.protocol.updates import UpdatesView, UpdateWish
+from quarters.sources.desk import ReviewDesk
 from quarters.sources.updates.updater import Updater
-from quarters.storage import updates
+from quarters.storage import reviews, updates
 from quarters.storage.wakeups import Topic
 from tests.aur import LocalAur, local_aur
 from tests.updating import Tree, updating
@@ -117,6 +120,22 @@ async def test_a_trigger_fires_by_hand_and_by_the_clock_but_not_for_what_was_bef
     assert await tree.followed.database.read(updates.wanting) == ["tree"]
     with pytest.raises(NotFound, match="has the trigger 'weekly'"):
         await looking.updater.ask("tree", UpdateWish(trigger="weekly"))
+
+
+async def test_what_a_person_approves_is_committed_at_once(looking: Looking) -> None:
+    tree, database = looking.tree, looking.tree.followed.database
+    await tree.follow(follow=True, push=str(tree.bare), delay=0.0)
+    first = await looking.until(lambda it: it.ended_at is not None)
+    (looking.aur.folder / "one" / "one.install").write_text("post_install() { :; }\n")
+    looking.aur.push("one", "2.0-1")
+    looking.later(31)
+    second = await looking.until(lambda it: it.ended_at != first.ended_at)
+    assert second.commit == ""
+    (review,) = await database.read(reviews.unsettled, "tree", Place.UPSTREAM)
+    desk = ReviewDesk(database, tree.followed.wakeups, tree.followed.service, lambda: tree.clock)
+    await desk.decide(review.id, Decision(approve=True), "ada")
+    assert (await looking.until(lambda it: bool(it.commit))).committed == ("one",)
+    assert await database.read(reviews.unsettled, "tree", Place.UPSTREAM) == []
 
 
 async def test_what_makes_no_sense_is_refused_in_a_sentence(looking: Looking) -> None:

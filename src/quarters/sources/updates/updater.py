@@ -52,6 +52,7 @@ class Updater:
         self._workbench = Workbench(settings.update_timeout, settings.evaluations)
         self._alone: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._busy: set[str] = set()
+        self._tried: dict[str, frozenset[int]] = {}
 
     async def show(self, name: str) -> UpdatesView:
         """How the updates of a source go; NotFound."""
@@ -132,12 +133,16 @@ class Updater:
             return ()
         waiting = await self._database.read(reviews.unsettled, source.name, Place.UPSTREAM)
         ready = [
-            it.path
+            it
             for it in waiting
             if it.state is ReviewState.APPROVED or (it.passes_at is not None and it.passes_at <= self._now())
         ]
-        # With nowhere to push to, or while that fails, the clock alone says when to try again.
-        return sorted(set(ready)) if ready and source.updates.push and not run.problem else None
+        # What could not be committed at once is tried again by the clock alone.
+        numbers = frozenset(it.id for it in ready)
+        if not source.updates.push or numbers <= self._tried.get(source.name, frozenset()):
+            return None
+        self._tried[source.name] = numbers
+        return sorted({it.path for it in ready})
 
     async def _fire(self, source: Source, wish: UpdateWish) -> UpdateReport:
         if not wish.dry_run:
