@@ -119,7 +119,7 @@ async def _images(engine: Engine, owner: str) -> list[Image]:
 async def test_an_engine_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
     settings = BuilderSettings(data=tmp_path / "data", server="http://192.0.2.1")
     container = ContainerSettings(engine=f"unix://{tmp_path}/none")
-    with pytest.raises(BuilderUnusable, match=r"The container engine at unix://.*/none cannot be reached"):
+    with pytest.raises(BuilderUnusable, match=r"at unix://.*/none cannot be reached: No such file"):
         await Container(settings, container, now).start()
     with pytest.raises(EngineError, match="is no address of a container engine"):
         Engine("docker")

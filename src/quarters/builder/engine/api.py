@@ -77,8 +77,9 @@ class Api:
                     raise EngineError(_complaint(await answer.text()), answer.status)
                 yield answer
         except (aiohttp.ClientError, OSError) as error:
+            why = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
             raise EngineError(
-                f"The container engine at {self._address} cannot be reached: {error}"
+                f"The container engine at {self._address} cannot be reached: {getattr(why, 'strerror', None) or why}."
             ) from error
 
 
