@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from quarters.builder.engine.settings import ContainerSettings
+from quarters.builder.root.settings import RootSettings
 from quarters.builder.settings import BuilderSettings
 from quarters.model.errors import ConfigInvalid
 from quarters.model.size import Size
@@ -39,6 +40,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sources: SourcesSettings = msgspec.field(default_factory=SourcesSettings)
     publishing: PublishingSettings = msgspec.field(default_factory=PublishingSettings)
     builder: BuilderSettings = msgspec.field(default_factory=BuilderSettings)
+    root: RootSettings = msgspec.field(default_factory=RootSettings)
     container: ContainerSettings = msgspec.field(default_factory=ContainerSettings)
 
 

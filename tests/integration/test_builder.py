@@ -15,6 +15,7 @@ from quarters.builder import leftovers
 from quarters.builder.bubblewrap import Layer
 from quarters.builder.executors.sandbox import Sandbox
 from quarters.builder.failure import BuilderUnusable
+from quarters.builder.root.provision import Standing
 from quarters.builder.roots import DirectoryRoot, HostRoot
 from quarters.model.build import Outcome, Reason, Step
 from quarters.model.errors import DataFolderBusy
@@ -279,4 +280,4 @@ async def test_a_builder_whose_data_is_where_builds_can_see_it_does_not_start(tm
     with pytest.raises(BuilderUnusable, match="cannot be below"):
         HostRoot(Path("/usr/share/quarters/roots/host")).layers()
     with pytest.raises(BuilderUnusable, match="comma"):
-        await Sandbox(settings(tmp_path / "a,b"), DirectoryRoot(tmp_path)).start()
+        await Sandbox(settings(tmp_path / "a,b"), Standing(DirectoryRoot(tmp_path))).start()

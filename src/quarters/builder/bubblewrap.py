@@ -24,8 +24,8 @@ from quarters.model.build import Reason
 
 _PIECE = 64 << 10
 _CHILD = re.compile(rb'"child-pid": (\d+)')
-# What pacman needs to own and label files and to run scriptlets; SETUID and SETGID for pacman 7's own sandbox.
-_INSTALLING = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SYS_CHROOT", "SETFCAP", "SETUID", "SETGID")
+INSTALLING = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SYS_CHROOT", "SETFCAP", "SETUID", "SETGID")
+"""What pacman needs to own and label files and to run scriptlets; SETUID and SETGID for pacman 7's own sandbox."""
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -249,7 +249,7 @@ def _inner(command: Command, workspace: Workspace, handed: tuple[int, ...]) -> l
         bwrap += ["--unshare-net"]
     if command.installing:
         before: list[str] = []
-        bwrap += ["--cap-drop", "ALL", *(part for cap in _INSTALLING for part in ("--cap-add", f"CAP_{cap}"))]
+        bwrap += ["--cap-drop", "ALL", *(part for cap in INSTALLING for part in ("--cap-add", f"CAP_{cap}"))]
     elif rootless.is_needed():
         before = []
     else:

@@ -138,11 +138,6 @@ class HostRoot:
         _open_to_all(folder)
 
 
-def chosen(root: str, data: Path) -> Root:
-    """The root that the setting `root` names."""
-    return HostRoot(data / "roots" / "host") if root == "host" else DirectoryRoot(Path(root))
-
-
 class Users(msgspec.Struct, frozen=True):
     """The lines that make the build user known in a root."""
 

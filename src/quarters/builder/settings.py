@@ -58,7 +58,8 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     options: tuple[str, ...] = ()
     """Settings of an executor that is a plug-in, each as `name=value`, as it describes them."""
     root: str = "host"
-    """`host`, made of this machine's own /usr, or a folder that pacstrap or debootstrap prepared."""
+    """What builds in the `sandbox` start from: `host`, made of this machine's own /usr; `pacstrap` or `image`, which the
+    section `root` describes; or a folder with a clean system."""
     data: Path = msgspec.field(default_factory=_default_data)
     """Work folders and caches; nothing in it outlives the builder's interest, and it holds no token."""
     cache_limit: Size = Size(20 << 30)

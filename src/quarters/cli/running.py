@@ -27,7 +27,8 @@ Root = Annotated[
     str | None,
     Parameter(
         name="--root",
-        help="What builds start from: host, which is this machine's /usr, or a folder with a clean system.",
+        help="What builds start from: host, which is this machine's /usr; pacstrap or image, which are made as the section "
+        "root of the configuration says; or a folder with a clean system.",
     ),
 ]
 

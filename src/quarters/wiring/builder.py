@@ -3,12 +3,12 @@
 import asyncio
 from datetime import UTC, datetime
 
-from quarters.builder import roots
 from quarters.builder.agent import Agent
 from quarters.builder.executors import registry
 from quarters.builder.executors.container import Container
 from quarters.builder.executors.executor import Executor
 from quarters.builder.executors.sandbox import Sandbox
+from quarters.builder.root import choice
 from quarters.builder.settings import OnStop
 from quarters.config import Config
 from quarters.model.errors import QuartersError
@@ -62,7 +62,9 @@ def executor(config: Config) -> Executor:
     return registry.chosen(
         config.builder,
         {
-            "sandbox": lambda settings: Sandbox(settings, roots.chosen(settings.root, settings.data)),
+            "sandbox": lambda settings: Sandbox(
+                settings, choice.chosen(settings, config.root, config.container.engine, _now)
+            ),
             "container": lambda settings: Container(settings, config.container, _now),
         },
     )

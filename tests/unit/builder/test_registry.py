@@ -9,13 +9,14 @@ from quarters.builder.executors import registry
 from quarters.builder.executors.executor import Executor
 from quarters.builder.executors.sandbox import Sandbox
 from quarters.builder.failure import BuilderUnusable
+from quarters.builder.root.provision import Standing
 from quarters.builder.roots import DirectoryRoot
 from quarters.builder.settings import BuilderSettings
 
 
 def made(settings: BuilderSettings) -> Executor:
     """What a plug-in's entry point would name."""
-    return Sandbox(settings, DirectoryRoot(Path(settings.options[0])))
+    return Sandbox(settings, Standing(DirectoryRoot(Path(settings.options[0]))))
 
 
 @pytest.fixture

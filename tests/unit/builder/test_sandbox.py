@@ -7,12 +7,13 @@ import pytest
 
 from quarters.builder.executors.sandbox import Sandbox
 from quarters.builder.failure import BuilderUnusable
-from quarters.builder.roots import chosen
+from quarters.builder.root.provision import Standing
+from quarters.builder.roots import HostRoot
 from quarters.builder.settings import BuilderSettings
 
 
 def sandbox(data: Path) -> Sandbox:
-    return Sandbox(BuilderSettings(data=data), chosen("host", data))
+    return Sandbox(BuilderSettings(data=data), Standing(HostRoot(data / "roots" / "host")))
 
 
 def test_a_folder_that_mount_would_misread_is_refused(

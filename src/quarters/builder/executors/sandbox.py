@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -15,7 +16,7 @@ from quarters.builder.buildroot import Used
 from quarters.builder.command import Command
 from quarters.builder.failure import BuilderUnusable
 from quarters.builder.keyrings import Keyrings
-from quarters.builder.roots import Root
+from quarters.builder.root.provision import Provision
 from quarters.builder.settings import BuilderSettings
 from quarters.builder.watchdog import Watchdog
 from quarters.builder.workspace import OUT, OWN, PATH, Workspace
@@ -29,10 +30,10 @@ class Sandbox:
 
     name = "sandbox"
 
-    def __init__(self, settings: BuilderSettings, root: Root) -> None:
+    def __init__(self, settings: BuilderSettings, roots: Provision) -> None:
         self._settings = settings
-        self._root = root
-        self._layers: tuple[Layer, ...] = ()
+        self._roots = roots
+        self._writable: dict[Layer, Layer] = {}
         self._stores = settings.data / "cache"
         self._controllers = cgroups.Controllers({})
         self._groups = cgroups.prefix(settings.data)
@@ -49,29 +50,41 @@ class Sandbox:
         rootless.check(self._settings.data, PATH)
 
     async def start(self) -> None:
-        """End a predecessor's processes and read the root; BuilderUnusable if that cannot work."""
+        """End a predecessor's processes and have a root; BuilderUnusable if that cannot work."""
         self.check()
         await leftovers.end(self._settings.data)
         self._controllers = cgroups.found()
         self._controllers.clear(self._groups)
         (self._stores / dependencies.PACKAGES.name).mkdir(parents=True, exist_ok=True)
-        self._layers = await asyncio.to_thread(self._writable_layers)
+        await self._roots.start()
+        with self._roots.lent() as layers:
+            await asyncio.to_thread(self._with_skeletons, layers)
 
-    def _writable_layers(self) -> tuple[Layer, ...]:
-        folder = self._settings.data / "roots"
-        return tuple(
-            replace(
-                layer, skeleton=rootless.skeleton(layer.lower, folder / f"skeleton-{layer.point or 'root'}")
-            )
-            for layer in self._root.layers()
-        )
+    def _with_skeletons(self, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+        return tuple(map(self._with_skeleton, layers))
+
+    def _with_skeleton(self, layer: Layer) -> Layer:
+        if layer not in self._writable:
+            folder = self._settings.data / "roots" / f"skeleton-{layer.point or 'root'}"
+            self._writable[layer] = replace(layer, skeleton=rootless.skeleton(layer.lower, folder))
+        return self._writable[layer]
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """Make no more roots."""
+        await self._roots.close()
 
     @asynccontextmanager
     async def furnished(self, assignment: Assignment, workspace: Workspace) -> AsyncIterator["Overlay"]:
         """Write what this attempt's root has of its own; the rest is the same for all and there already."""
+        with self._roots.lent() as lent:
+            layers = self._with_skeletons(lent)
+            self._furnish(assignment, workspace, layers)
+            given = limits.of(assignment, self._settings)
+            with self._controllers.group(f"{self._groups}{workspace.folder.name}", given) as group:
+                watchdog = Watchdog(given, group, workspace.folder)
+                yield Overlay(layers, workspace, self._stores, watchdog, borrowed=self._roots.borrowed)
+
+    def _furnish(self, assignment: Assignment, workspace: Workspace, layers: tuple[Layer, ...]) -> None:
         for name in OWN:
             folder = workspace.changes / name
             folder.mkdir()
@@ -80,17 +93,14 @@ class Sandbox:
                 os.chown(folder, workspace.uid, workspace.uid)
         (workspace.changes / "etc").mkdir()
         (workspace.changes / "etc").chmod(0o755)
-        for name, text in furnishing.files(assignment, self._settings, self._read).items():
+        for name, text in furnishing.files(assignment, self._settings, partial(_text, layers)).items():
             (workspace.changes / name).write_text(text)
             (workspace.changes / name).chmod(0o644)
-        given = limits.of(assignment, self._settings)
-        with self._controllers.group(f"{self._groups}{workspace.folder.name}", given) as group:
-            watchdog = Watchdog(given, group, workspace.folder)
-            yield Overlay(self._layers, workspace, self._stores, watchdog, borrowed=self._root.borrowed)
 
-    def _read(self, name: str) -> str:
-        found = next((layer.lower / name for layer in self._layers if not layer.point), None)
-        return found.read_text() if found and found.is_file() else ""
+
+def _text(layers: tuple[Layer, ...], name: str) -> str:
+    found = next((layer.lower / name for layer in layers if not layer.point), None)
+    return found.read_text() if found and found.is_file() else ""
 
 
 class Overlay:
