@@ -203,13 +203,20 @@ def _mounts(layers: tuple[Layer, ...], workspace: Workspace) -> list[str]:
 def _shared(command: Command, workspace: Workspace, stores: Path) -> list[str]:
     lines = []
     for store in command.stores:
-        point = f"{workspace.point}{store.point}"
+        point = workspace.point / store.point.lstrip("/")
         rights = "bind" if store.writable else "bind,ro"
         lines += [
-            shlex.join(["mkdir", "-p", point]),
-            shlex.join(["mount", "-o", rights, str(stores / store.name), point]),
+            *(_folder(it) for it in reversed(point.parents) if workspace.point in it.parents),
+            _folder(point),
+            shlex.join(["mount", "-o", rights, str(stores / store.name), str(point)]),
         ]
     return lines
+
+
+def _folder(path: Path) -> str:
+    # A link that a hook made would lead to where this machine's own programs are. Nothing of the build runs meanwhile.
+    at = shlex.quote(str(path))
+    return f"if [ -L {at} ] || [ ! -d {at} ]; then rm -rf {at}; mkdir -m 755 {at}; fi"
 
 
 def _resolver(workspace: Workspace) -> list[str]:
