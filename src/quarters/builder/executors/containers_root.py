@@ -116,11 +116,13 @@ class ContainersRoot:
         cell = await self._cell(command)
         if command.installing and not command.downloading:
             self._lead(cell)
-        arguments = ("env", "-i", *(f"{name}={value}" for name, value in command.environment.items()))
-        arguments += command.arguments
+        # Engines have a stream each for output and complaints; in one, they stay in the order in which they were printed.
+        script = 'exec "$@" 2>&1'
         if command.stdin is not None:
             await self._put(cell, tars.of_files({_STDIN: command.stdin}))
-            arguments = ("/bin/sh", "-c", 'exec "$@" <"$0"', f"/{_STDIN}", *arguments)
+            script += f" </{_STDIN}"
+        environment = (f"{name}={value}" for name, value in command.environment.items())
+        arguments = ("/bin/sh", "-c", script, "sh", "env", "-i", *environment, *command.arguments)
         user = 0 if command.installing else BUILD_USER
         try:
             code = await self._watched(cell, arguments, output, user, command.folder)
