@@ -162,3 +162,25 @@ async def test_a_cancelled_build_is_killed_on_its_builder(farm: Farm, tree: Path
         let_go(farm.builder_data("anvil"))
         await happened(client, "build.succeeded", pkgbase="slow")
         assert set(await all_builds(client)) == {"slow"}
+
+
+async def test_a_disabled_builder_stops_what_it_builds_and_another_one_builds_it(
+    farm: Farm, tree: Path
+) -> None:
+    async with opened(farm, tree) as client:
+        await farm.builder("anvil")
+        build = await waiting_build(client)
+        inside = handles(farm.builder_data("anvil"))
+        said = await asyncio.to_thread(farm.run, "builders", "disable", "anvil")
+        assert said == "Builder anvil gets no new builds, and has lost those that it had.\n"
+        await ended(inside)
+        shown = await client.builds.show(build)
+        assert (shown.state, shown.why) == (
+            State.READY,
+            "The only builder that could take it, anvil, is disabled.",
+        )
+        await farm.builder("bellows")
+        await logged(client, build, "waiting", attempt=2)
+        let_go(farm.builder_data("bellows"))
+        await happened(client, "build.succeeded", pkgbase="slow")
+        assert (await client.builds.show(build)).builder == "bellows"

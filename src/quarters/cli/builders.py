@@ -1,9 +1,9 @@
 """`quarters builders`: the machines that build, as the server knows them."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from quarters.cli import output
 from quarters.cli.connection import connect, everything
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from quarters.protocol.resources import BuilderView
 
 app = App(name="builders")
+
+Name = Annotated[str, Parameter(help="The builder's name.")]
 
 
 @app.command(name="list")
@@ -53,7 +55,7 @@ async def list_(*, json: Json = False) -> None:
 
 
 @app.command
-async def show(name: str, /, *, json: Json = False) -> None:
+async def show(name: Name, /, *, json: Json = False) -> None:
     """Show a builder."""
     async with connect() as client:
         it = await client.builders.show(name)
@@ -61,7 +63,7 @@ async def show(name: str, /, *, json: Json = False) -> None:
 
 
 @app.command
-async def drain(name: str, /, *, json: Json = False) -> None:
+async def drain(name: Name, /, *, json: Json = False) -> None:
     """Let a builder finish what it has, and give it nothing new."""
     async with connect() as client:
         it = await client.builders.drain(name)
@@ -69,7 +71,17 @@ async def drain(name: str, /, *, json: Json = False) -> None:
 
 
 @app.command
-async def enable(name: str, /, *, json: Json = False) -> None:
+async def disable(name: Name, /, *, json: Json = False) -> None:
+    """Give a builder nothing new, and what it is building to others at once."""
+    async with connect() as client:
+        it = await client.builders.disable(name)
+    if json:
+        return output.show(it)
+    return output.say(f"Builder {name} gets no new builds, and has lost those that it had.")
+
+
+@app.command
+async def enable(name: Name, /, *, json: Json = False) -> None:
     """Give a builder work again."""
     async with connect() as client:
         it = await client.builders.enable(name)
@@ -77,7 +89,7 @@ async def enable(name: str, /, *, json: Json = False) -> None:
 
 
 @app.command
-async def remove(name: str, /, *, yes: Yes = False, json: Json = False) -> None:
+async def remove(name: Name, /, *, yes: Yes = False, json: Json = False) -> None:
     """Forget a builder; it comes back when it asks for work again."""
     if not output.confirmed(f"Forget the builder {name}?", yes=yes):
         return

@@ -31,7 +31,7 @@ _COMMANDS = (
     ("Packages", "builds", "Builds: watch, list, explain, cancel, retry."),
     ("Packages", "log", "Show what a build printed, also while it runs."),
     ("Packages", "schedule", "Show the next times at which a schedule fires."),
-    ("Packages", "builders", "Builders: who builds; drain them, enable them."),
+    ("Packages", "builders", "Builders: who builds; drain, disable and enable them."),
     ("Set up", "token", "Tokens, which say who may do what: create, list, revoke."),
     ("Set up", "key", "Keys that packages and indexes are signed with: export, create, import."),
     ("Set up", "config", "Check the configuration, or show it and where each setting comes from."),

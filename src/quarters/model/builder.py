@@ -11,7 +11,9 @@ class BuilderState(StrEnum):
 
     ENABLED = "enabled"
     DRAINING = "draining"
+    """It finishes what it has."""
     DISABLED = "disabled"
+    """What it had was taken from it."""
 
 
 class Builder(msgspec.Struct, frozen=True, kw_only=True):

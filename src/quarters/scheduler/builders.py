@@ -7,6 +7,7 @@ import msgspec
 
 from quarters.model.builder import Builder, BuilderState
 from quarters.protocol.resources import BuilderView, Page
+from quarters.scheduler import finishing
 from quarters.scheduler.settings import SchedulerSettings
 from quarters.storage import builders
 from quarters.storage.database import Database
@@ -40,6 +41,12 @@ class Builders:
     async def drain(self, name: str) -> BuilderView:
         """Let it finish what it has and give it nothing new."""
         return await self._become(name, BuilderState.DRAINING)
+
+    async def disable(self, name: str) -> BuilderView:
+        """Give it nothing new, and take from it at once what it is building."""
+        taken = await self._database.write(finishing.disable, name, self._now())
+        self._wakeups.notify(Topic.READY, Topic.BUILDS, Topic.EVENTS, *map(Topic.log, taken))
+        return await self.show(name)
 
     async def enable(self, name: str) -> BuilderView:
         """Give it work again."""

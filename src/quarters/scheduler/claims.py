@@ -9,7 +9,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from quarters.model.build import Build
-from quarters.model.builder import Builder, Lease
+from quarters.model.builder import Builder, BuilderState, Lease
+from quarters.model.errors import LeaseLost
 from quarters.model.recipe import Recipe
 from quarters.model.repository import Repository
 from quarters.planning.order import ASSUMED_DURATION
@@ -69,7 +70,8 @@ def claim(
 def resume(connection: Connection, key: LeaseKey, lasts: timedelta, now: datetime) -> Claimed:
     """Give a build whose lease ran out back to who had it, for a next attempt, if nobody has begun it anew.
 
-    Asking twice is as good as once: the new lease follows from the old one. LeaseLost if it is too late.
+    Asking twice is as good as once: the new lease follows from the old one. LeaseLost if it is too late, or if the
+    builder was disabled meanwhile.
     """
     number = key.attempt + 1
     token = hashlib.sha256(f"{key.lease}:{number}".encode()).hexdigest()
@@ -80,6 +82,9 @@ def resume(connection: Connection, key: LeaseKey, lasts: timedelta, now: datetim
     else:
         found = leases.left(lost, key.attempt)
         builder = leases.builder_of(connection, key.build, key.attempt)
+        known = builders.find(connection, builder)
+        if known is not None and known.state is BuilderState.DISABLED:
+            raise LeaseLost()
         leases.grant(connection, [lease], builder, lease.expires_at, now)
     return _claimed(connection, [found.build], [lease])[0]
 
@@ -133,6 +138,9 @@ def assignment(claimed: Claimed, heartbeat: float, key: str) -> Assignment:
         bumping=build.bumping,
         checks=checks,
         network=repository.network,
+        profiles=repository.profiles,
+        makepkg_conf=repository.makepkg_conf,
+        pacman_conf=repository.pacman_conf,
         timeout=wanted.timeout or repository.timeout * max(1, wanted.timeout_factor),
         source=build.source,
         published=claimed.published,

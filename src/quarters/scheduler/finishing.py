@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from quarters.model.build import Build, Event, Outcome, Reason
+from quarters.model.builder import BuilderState
 from quarters.model.errors import Conflict
 from quarters.model.recipe import NeedKind
 from quarters.model.text import plain
@@ -14,7 +15,7 @@ from quarters.planning.lacks import Lack
 from quarters.planning.retries import DEFAULTS, Retries
 from quarters.protocol.builds import Finish, LeaseKey
 from quarters.scheduler import experience, published
-from quarters.storage import builds, lacks, leases, packages, uploads
+from quarters.storage import builders, builds, lacks, leases, packages, uploads
 from quarters.storage.events import record
 from quarters.storage.transitions import transition
 
@@ -70,7 +71,7 @@ def finish(
             again = retries.at(reason, held.tries, now)
             _fail_or_requeue(connection, build, failure, again, now)
         case Outcome.HANDED_BACK:
-            _take_back(connection, held, said.message, now)
+            _take_back(connection, build, held.forgiven, said.message, now)
 
 
 def lose_expired(connection: Connection, now: datetime, retries: Retries = DEFAULTS) -> list[int]:
@@ -91,6 +92,17 @@ def lose_expired(connection: Connection, now: datetime, retries: Retries = DEFAU
         _fail_or_requeue(connection, build, failure, again, now)
         lost.append(build.id)
     return lost
+
+
+def disable(connection: Connection, name: str, now: datetime) -> list[int]:
+    """Let a builder have nothing, neither new builds nor those that it holds; returns their numbers. NotFound."""
+    builders.set_state(connection, name, BuilderState.DISABLED, now)
+    taken = []
+    for build, forgiven in leases.running_at(connection, name):
+        leases.end_attempt(connection, build, Outcome.HANDED_BACK, now)
+        _take_back(connection, build, forgiven, f"The builder {name} was disabled.", now)
+        taken.append(build.id)
+    return taken
 
 
 def _fail_or_requeue(
@@ -114,11 +126,11 @@ def _fail_or_requeue(
         lacks.put(connection, {build.id: [lack]})
 
 
-def _take_back(connection: Connection, held: leases.Held, message: str, now: datetime) -> None:
+def _take_back(connection: Connection, build: Build, forgiven: int, message: str, now: datetime) -> None:
     # The next one may be its builder again, at once; and a try that was not brought to an end is none.
     transition(
-        connection, held.build.id, Event.REQUEUE, now,
-        message=message or f"The builder {held.build.builder} handed it back.", forgiven=held.forgiven + 1,
+        connection, build.id, Event.REQUEUE, now,
+        message=message or f"The builder {build.builder} handed it back.", forgiven=forgiven + 1,
         reason=None, command=None, exit_code=None, not_before=None, lease_expires_at=None, builder=None,
     )  # fmt: skip
 

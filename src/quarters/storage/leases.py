@@ -247,6 +247,14 @@ def expired(connection: Connection, now: datetime) -> list[tuple[Build, int]]:
     return [(build_of(row), row["forgiven"]) for row in connection.execute(query).mappings()]
 
 
+def running_at(connection: Connection, builder: str) -> list[tuple[Build, int]]:
+    """What a builder is working on, with the number of attempts that are forgiven."""
+    query = select(builds).where(builds.c.state == State.RUNNING, builds.c.builder == builder)
+    return [
+        (build_of(row), row["forgiven"]) for row in connection.execute(query.order_by(builds.c.id)).mappings()
+    ]
+
+
 def current_attempts(connection: Connection) -> set[tuple[int, int]]:
     """The attempts (build, number) whose uploads are still needed: running, or being published."""
     states = [State.RUNNING, State.PUBLISHING]

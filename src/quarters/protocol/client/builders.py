@@ -25,6 +25,10 @@ class Builders:
         """Let it finish what it has and give it nothing new."""
         return await self._transport.call("POST", below(_ALL, name, "drain"), BuilderView)
 
+    async def disable(self, name: str) -> BuilderView:
+        """Give it nothing new, and take from it at once what it is building."""
+        return await self._transport.call("POST", below(_ALL, name, "disable"), BuilderView)
+
     async def enable(self, name: str) -> BuilderView:
         """Give it work again."""
         return await self._transport.call("POST", below(_ALL, name, "enable"), BuilderView)

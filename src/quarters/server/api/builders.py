@@ -1,4 +1,4 @@
-"""Builders: list, show, drain, enable, remove."""
+"""Builders: list, show, drain, disable, enable, remove."""
 
 from litestar import Router, delete, get, post
 
@@ -25,6 +25,12 @@ async def drain_builder(services: Given, name: Name) -> BuilderView:
     return await services.builders.drain(name)
 
 
+@post("/{name:str}/disable", status_code=200, **needs(Scope.ADMIN, "disableBuilder", 404))
+async def disable_builder(services: Given, name: Name) -> BuilderView:
+    """Give it nothing new, and take from it at once what it is building."""
+    return await services.builders.disable(name)
+
+
 @post("/{name:str}/enable", status_code=200, **needs(Scope.ADMIN, "enableBuilder", 404))
 async def enable_builder(services: Given, name: Name) -> BuilderView:
     """Give it work again."""
@@ -39,5 +45,5 @@ async def remove_builder(services: Given, name: Name) -> None:
 
 def router() -> Router:
     """The routes of this resource."""
-    handlers = [list_builders, show_builder, drain_builder, enable_builder, remove_builder]
+    handlers = [list_builders, show_builder, drain_builder, disable_builder, enable_builder, remove_builder]
     return Router(f"{API}/builders", route_handlers=handlers, tags=["builders"])
