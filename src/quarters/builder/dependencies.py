@@ -37,6 +37,9 @@ def configuration(assignment: Assignment, server: str) -> str:
     for repository in assignment.repositories:
         lines += ["", f"[{repository.name}]", f"SigLevel = {repository.sig_level}"]
         lines += [f"Server = {_location(repository, server)}"]
+    if assignment.pacman_conf:
+        # The section may be there more than once; after ours, so that further repositories come last.
+        lines += ["", "[options]", assignment.pacman_conf.rstrip()]
     return "\n".join(lines) + "\n"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from quarters.builder import hooks
+from quarters.builder import hooks, profiles
 from quarters.builder.command import Command
 from quarters.builder.products import SUFFIX
 from quarters.builder.workspace import BUILD, OUT, PATH, RECIPE, SOURCES
@@ -28,6 +28,8 @@ OPTIONS+=(strip docs !libtool !staticlibs emptydirs zipman purge {debug}debug)
 BUILDENV=(!distcc color {ccache}ccache check !sign)
 MAKEFLAGS=-j{jobs}
 if [[ -z "{ccache}" && ! -d /usr/lib/ccache/bin ]]; then PATH=/usr/lib/ccache:$PATH; fi
+{profiles.flags(assignment.profiles, assignment.arch)}
+{assignment.makepkg_conf}
 if [[ -r /{hooks.EXPORTED} ]]; then source /{hooks.EXPORTED}; fi
 """
 

@@ -11,7 +11,7 @@ from quarters.cli.connection import connect, everything
 from quarters.cli.output import Json, Yes
 from quarters.model.build import Bump
 from quarters.model.errors import Invalid
-from quarters.model.repository import Compression, Network, Rebuilds, Supersede, Upstream
+from quarters.model.repository import Compression, Network, Profile, Rebuilds, Supersede, Upstream
 from quarters.protocol.resources import NewRepository, RepositoryChange, RepositoryView
 
 app = App(name="repo")
@@ -38,6 +38,9 @@ _REBUILDS = "What to do when a library that others link to goes: build them agai
 _BUMP = "How a rebuild raises the pkgrel: minor (1 becomes 1.1), whole (1 becomes 2), or none."
 
 
+_PROFILE = "What builds are compiled for: x86_64_v2 to x86_64_v4, hardened; can be given more than once."
+_MAKEPKG = "File with lines that follow makepkg.conf in its builds."
+_PACMAN = "File with lines that its builds have below [options] of pacman.conf, and further repositories."
 _ARCH = "Architecture; can be given more than once."
 _UPSTREAM = "NAME=SERVER of a repository whose packages may be depended on; SERVER may hold $repo and $arch."
 _UPSTREAM_KEY = "NAME=FILE with the ASCII-armoured public keys that the upstream NAME is signed with."
@@ -67,6 +70,9 @@ class Policy:
     rebuilds: Annotated[Rebuilds, Parameter(help=_REBUILDS)] = Rebuilds.SUGGEST
     supersede_running: Annotated[Supersede, Parameter(help=_SUPERSEDE)] = Supersede.CANCEL
     bump: Annotated[Bump, Parameter(help=_BUMP)] = Bump.MINOR
+    profile: Annotated[tuple[Profile, ...], Parameter(help=_PROFILE)] = ()
+    makepkg_conf: Annotated[Path | None, Parameter(help=_MAKEPKG)] = None
+    pacman_conf: Annotated[Path | None, Parameter(help=_PACMAN)] = None
 
 
 @app.command
@@ -89,6 +95,9 @@ async def create(name: str, /, *, policy: Policy | None = None, json: Json = Fal
         rebuilds=chosen.rebuilds,
         supersede_running=chosen.supersede_running,
         bump=chosen.bump,
+        profiles=chosen.profile,
+        makepkg_conf=_text(chosen.makepkg_conf),
+        pacman_conf=_text(chosen.pacman_conf),
     )
     async with connect() as client:
         made = await client.repositories.create(new)
@@ -173,6 +182,11 @@ class Edits:
     rebuilds: Annotated[Rebuilds | None, Parameter(help=_REBUILDS)] = None
     supersede_running: Annotated[Supersede | None, Parameter(help=_SUPERSEDE)] = None
     bump: Annotated[Bump | None, Parameter(help=_BUMP)] = None
+    profile: Annotated[
+        tuple[Profile, ...] | None, Parameter(negative="--no-profile", help=f"{_PROFILE} {_EACH}")
+    ] = None
+    makepkg_conf: Annotated[Path | None, Parameter(help=f"{_MAKEPKG} /dev/null takes them away.")] = None
+    pacman_conf: Annotated[Path | None, Parameter(help=f"{_PACMAN} /dev/null takes them away.")] = None
 
 
 @app.command
@@ -181,7 +195,10 @@ async def edit(name: str, /, *, edits: Edits | None = None, json: Json = False) 
     given = asdict(edits or Edits())
     arches, servers, keys = (given.pop(field) for field in ("arch", "upstream", "upstream_key"))
     upstreams = None if servers is None and not keys else _upstreams(servers or (), keys)
-    change = RepositoryChange(arches=arches, upstreams=upstreams, **given)
+    profiles = given.pop("profile")
+    for field in ("makepkg_conf", "pacman_conf"):
+        given[field] = None if given[field] is None else _text(given[field])
+    change = RepositoryChange(arches=arches, upstreams=upstreams, profiles=profiles, **given)
     if change == RepositoryChange():
         raise Invalid("Say what to change, such as --compression zstd.")
     async with connect() as client:
@@ -237,6 +254,17 @@ def _pair(text: str, form: str) -> tuple[str, str]:
     return name, value
 
 
+def _text(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise Invalid(f"{path} is no text.") from None
+
+
 def _armoured(path: str | None) -> str:
     if path is None:
         return ""
@@ -269,6 +297,9 @@ def _facts(it: RepositoryView) -> list[tuple[str, object]]:
         ("Time limit", output.duration(it.timeout)),
         ("At once", output.at_once(it.max_running)),
         ("Kept", _kept(it)),
+        ("Profiles", tuple(profile.value for profile in it.profiles)),
+        ("makepkg.conf", it.makepkg_conf.strip()),
+        ("pacman.conf", it.pacman_conf.strip()),
         ("Upstreams", tuple(upstream.name for upstream in it.upstreams)),
     ]
 

@@ -44,6 +44,17 @@ class Supersede(StrEnum):
     """It is built and published, and the newer one follows."""
 
 
+class Profile(StrEnum):
+    """What the packages of a repository are compiled for."""
+
+    X86_64_V2 = "x86_64_v2"
+    """For processors of the level x86-64-v2 and above, and so on."""
+    X86_64_V3 = "x86_64_v3"
+    X86_64_V4 = "x86_64_v4"
+    HARDENED = "hardened"
+    """With checks at run time, and a memory layout that attackers do not know."""
+
+
 class Upstream(msgspec.Struct, frozen=True):
     """A repository of others whose packages satisfy dependencies: `server` may hold $repo and $arch (pacman.conf(5))."""
 
@@ -84,6 +95,12 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     """How the version of a package that is built again differs from the published one."""
     withdrawal_grace: int = 0
     """Hours that packages stay after the recipes that made them left their source."""
+    profiles: tuple[Profile, ...] = ()
+    """What is added to the flags of the builds' root."""
+    makepkg_conf: str = ""
+    """Lines that follow makepkg.conf(5) in builds."""
+    pacman_conf: str = ""
+    """Lines that builds have below `[options]` in pacman.conf(5), after which may come further repositories."""
     keep_versions: int = 0
     """Snapshots are kept while they list one of this many newest versions of a package; 0 is no such rule."""
     keep_days: int = 0

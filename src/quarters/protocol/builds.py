@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from quarters.model.build import Bump, Outcome, Reason, StepRecord
 from quarters.model.recipe import SKIP_CODE
-from quarters.model.repository import Network
+from quarters.model.repository import Network, Profile
 
 Name = Annotated[str, Meta(max_length=63)]
 Word = Annotated[str, Meta(max_length=255)]
@@ -92,6 +92,10 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     bumping: Bump = Bump.MINOR
     checks: bool = True
     network: Network = Network.SOURCES
+    profiles: tuple[Profile, ...] = ()
+    makepkg_conf: str = ""
+    """What the repository adds to makepkg.conf(5); `pacman_conf` likewise."""
+    pacman_conf: str = ""
     timeout: int = 3600
     log_limit: int = 0
     """Bytes of log that the server takes; 0 leaves that open."""
@@ -168,4 +172,6 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     missing: Word = ""
     """The dependency, as recipes write it, that none of the builder's repositories has."""
+    machine_full: bool = False
+    """The builder's disk was full before the build began: no build would have fared better there."""
     measured: Measured = Measured()

@@ -13,6 +13,7 @@ from quarters.model.recipe import NeedKind, SourcedRecipe
 from quarters.model.repository import (
     Compression,
     Network,
+    Profile,
     Rebuilds,
     Repository,
     Snapshot,
@@ -43,6 +44,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}
     detail: str
 
 
+Conf = Annotated[str, Meta(max_length=16_384)]
+"""Part of a configuration file."""
 Hours = Annotated[int, Meta(ge=0, le=87_600)]
 AtOnce = Annotated[int, Meta(ge=0, le=10_000)]
 """How many builds may run at once; 0 is no limit."""
@@ -74,6 +77,9 @@ class NewRepository(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     rebuilds: Rebuilds = Rebuilds.SUGGEST
     supersede_running: Supersede = Supersede.CANCEL
     bump: Bump = Bump.MINOR
+    profiles: tuple[Profile, ...] = ()
+    makepkg_conf: Conf = ""
+    pacman_conf: Conf = ""
 
 
 class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,6 +102,9 @@ class RepositoryChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     rebuilds: Rebuilds | None = None
     supersede_running: Supersede | None = None
     bump: Bump | None = None
+    profiles: tuple[Profile, ...] | None = None
+    makepkg_conf: Conf | None = None
+    pacman_conf: Conf | None = None
 
 
 class RepositoryView(Repository, frozen=True, kw_only=True):

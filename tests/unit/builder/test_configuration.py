@@ -10,7 +10,7 @@ from quarters.builder import amendments, dependencies, makepkg
 from quarters.builder.bubblewrap import Layer
 from quarters.builder.hooks import Hooks
 from quarters.builder.roots import HostRoot, with_build_user
-from quarters.model.repository import Network
+from quarters.model.repository import Network, Profile
 from quarters.protocol.builds import Assignment, PackageRepository
 
 
@@ -47,6 +47,42 @@ def test_repositories_of_the_quarters_server_are_reached_where_it_is() -> None:
     assert "[core]\nSigLevel = Optional TrustAll\nServer = https://example.org/$repo/$arch\n" in text
     assert "Architecture = aarch64\n" in text
     assert "CheckSpace" not in text
+
+
+def test_what_a_repository_adds_to_pacmans_configuration_comes_last() -> None:
+    part = "IgnorePkg = linux\n[multilib]\nServer = https://example.org/$repo\n"
+    mine = PackageRepository(name="main", server="/repo/main", sig_level="Required")
+    text = dependencies.configuration(assignment(repositories=(mine,), pacman_conf=part), "http://q")
+    assert text.endswith(f"Server = http://q/repo/main\n\n[options]\n{part}")
+
+
+def told(variables: str, tmp_path: Path, **changes: Any) -> str:
+    """Those variables as makepkg finds them."""
+    file = tmp_path / "makepkg.conf"
+    file.write_text(makepkg.configuration(1, assignment(**changes)))
+    script = f"CFLAGS=-O2 LDFLAGS= OPTIONS=(); source {file}; echo {variables}"
+    shown = subprocess.run(
+        ["bash", "-euc", script],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return shown.stdout.strip()
+
+
+def test_a_profile_adds_flags_and_the_repositorys_own_lines_have_the_last_word(tmp_path: Path) -> None:
+    both = (Profile.X86_64_V3, Profile.HARDENED)
+    flags = told("$CFLAGS $LDFLAGS $GOAMD64 $RUSTFLAGS", tmp_path, arch="x86_64", profiles=both)
+    for flag in (
+        "-march=x86-64-v3",
+        "-fstack-clash-protection",
+        "-Wl,-z,now",
+        " v3 ",
+        "target-cpu=x86-64-v3",
+    ):
+        assert flag in flags
+    assert "-march" not in told("$CFLAGS", tmp_path, profiles=(Profile.X86_64_V3,))
+    assert told("$CFLAGS", tmp_path, profiles=both, makepkg_conf="CFLAGS=-Os") == "-Os"
 
 
 def test_dependencies_cannot_be_taken_for_options() -> None:
