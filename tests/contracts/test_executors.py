@@ -127,7 +127,7 @@ async def test_checks_are_left_out_where_they_are_not_wanted(machine: Machine, t
             Reason.SOURCE_UNAVAILABLE,
         ),
         ("build() { echo 'cc: No space left on device'; false; }", "", Step.BUILD, 4, Reason.DISK_FULL),
-        ("build() { kill -KILL $$; }", "", Step.BUILD, 137, Reason.OUT_OF_MEMORY),
+        ("build() { kill -KILL $$; }", "", Step.BUILD, 137, Reason.BUILD_FAILED),
     ],
 )
 async def test_a_failure_says_where_what_and_why(

@@ -265,6 +265,29 @@ async def test_a_builder_that_keeps_failing_what_others_build_is_quarantined(far
     assert await names(farm, "broken") == ["d"]
 
 
+async def test_a_build_that_passed_its_own_limits_is_not_held_against_its_builder(farm: Farm) -> None:
+    await farm.begin(*(recipe(name) for name in "abcd"))
+    await farm.ask(*"abcd")
+    for _ in range(3):
+        await fail(farm, "narrow", Reason.DISK_FULL)
+        farm.clock.turn(86_400)
+        for one in await claim(farm, "wide", free=1):
+            await farm.build(one)
+            await farm.publish(one.build)
+    shown = await farm.builders.show("narrow")
+    assert (shown.strikes, shown.quarantines) == (0, 0)
+
+
+async def test_a_builder_whose_disk_is_full_before_it_builds_is_quarantined(farm: Farm) -> None:
+    await farm.begin(*(recipe(name) for name in "abc"))
+    await farm.ask(*"abc")
+    for _ in range(3):
+        (one,) = await claim(farm, free=1)
+        said = Finish(outcome=Outcome.FAILED, steps=(), reason=Reason.DISK_FULL, machine_full=True)
+        await farm.leases.finish(key(one), said)
+    assert (await farm.builders.show("anvil")).quarantines == 1
+
+
 async def test_a_quarantine_ends_by_itself_and_a_success_forgives(farm: Farm) -> None:
     await farm.begin(recipe("a"), recipe("b"), recipe("c"), recipe("d"))
     await farm.ask("a", "b", "c", "d")

@@ -1,11 +1,13 @@
 """Limits where the kernel keeps to none: a build's own processes are looked at, and what they have open."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
 from quarters.builder.cgroups import MEMORY, Group
+from quarters.builder.disk import DiskWatch
 from quarters.builder.failure import BuildFailed
 from quarters.builder.limits import Limits
 from quarters.builder.watchdog import Watchdog
@@ -71,5 +73,32 @@ async def test_disk_is_limited_whether_files_have_names_or_not(tmp_path: Path) -
         folder = tmp_path / name
         folder.mkdir()
         assert await reason(f"{opened}; {fill}", limits, folder) is Reason.DISK_FULL
-    small = "head -c 10000000 /dev/zero >small; sleep 0.6"
+    # What a build fills is no sign that the machine is full.
+    with pytest.raises(BuildFailed) as failed:
+        await ran(f"exec 3>more; {fill}", limits, tmp_path)
+    assert not failed.value.machine_full
+    small = "rm more; head -c 10000000 /dev/zero >small; sleep 0.6"
     assert await ran(small, limits, tmp_path) == 0
+
+
+async def test_a_disk_that_was_full_before_the_build_is_told_from_one_that_became_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = os.statvfs(tmp_path)
+    full = [0]
+
+    def statvfs(_: object) -> os.statvfs_result:
+        fields = list(there)
+        fields[3:5] = [0, 0] if full[0] else fields[3:5]
+        return os.statvfs_result(fields)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    told = []
+    for before in (1, 0):
+        full[0] = before
+        watch = DiskWatch(tmp_path, 0)
+        full[0] = 1
+        with pytest.raises(BuildFailed) as failed:
+            await watch.look(list)
+        told.append(failed.value.machine_full)
+    assert told == [True, False]

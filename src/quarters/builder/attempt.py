@@ -185,6 +185,7 @@ def failed(failure: BuildFailed, journal: Journal) -> Finish:
         exit_code=failure.exit_code,
         message=plain(str(failure)),
         missing=plain(failure.missing)[:_LONGEST_NAME],
+        machine_full=failure.machine_full,
     )
 
 

@@ -31,12 +31,12 @@ _BY_STEP: dict[Step, Reason] = {
     Step.PACKAGE: Reason.PACKAGE_FAILED,
 }
 _SIGNALLED = 128
-_SIGKILL = 9
 _SIGNALS = {
     4: "an illegal instruction",
     6: "an abort",
     7: "a bus error",
     8: "an arithmetic error",
+    9: "SIGKILL",
     11: "a segfault",
 }
 _USER_FUNCTION = 4
@@ -118,8 +118,6 @@ def _first(found: re.Match[str]) -> str:
 def _plain(step: Step, command: str, exit_code: int) -> tuple[Reason, str]:
     program = command.partition(" ")[0]
     signal = exit_code - _SIGNALLED
-    if signal == _SIGKILL:
-        return Reason.OUT_OF_MEMORY, f"{program} was killed in {step}, most likely for want of memory."
     if step is Step.SOURCES and exit_code == _USER_FUNCTION:
         return Reason.PREPARE_FAILED, "pkgver() failed."
     if step is Step.SOURCES and exit_code == _PKGBUILD_ERROR:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from quarters.builder import processes
 from quarters.builder.cleanup import to_the_end
+from quarters.builder.failure import BuildFailed
 from quarters.builder.workspace import PATH
+from quarters.model.build import Reason
 from quarters.model.size import Size
 
 _PART = 8
@@ -32,23 +34,28 @@ class DiskWatch:
         self._limit = limit
         self._held = 0
         self._free = _free(folder)
+        # What a build fills is free again once it has ended; what was full before it began is the builder's trouble.
+        self._was_full = _is_full(folder)
 
-    async def passed(self, processes_of_build: Callable[[], Collection[int]]) -> str:
-        """A sentence once the limit is passed, or the disk is full."""
-        state = os.statvfs(self._folder)
-        left = min(_LEFT_BYTES, int(state.f_blocks * state.f_frsize * _LEFT))
-        if _free(self._folder) < left or (state.f_files and state.f_favail < state.f_files * _LEFT):
-            return "The builder's disk is full."
+    async def look(self, processes_of_build: Callable[[], Collection[int]]) -> None:
+        """BuildFailed once the limit is passed, or the disk is full, whoever filled it."""
+        if _is_full(self._folder):
+            raise BuildFailed(Reason.DISK_FULL, "The builder's disk is full.", machine_full=self._was_full)
         room = self._limit - self._held
         if not self._limit or self._free - _free(self._folder) < max(_LEAST, room // _PART):
-            return ""
+            return
         self._free = _free(self._folder)
         build = processes_of_build()
         open_files = await asyncio.to_thread(processes.unlinked, build, _devices(self._folder, build))
         self._held = open_files + sum([await held(it) for it in (self._folder, *self.beside)])
-        return (
-            f"The build wrote more than its {Size(self._limit)} of disk." if self._held > self._limit else ""
-        )
+        if self._held > self._limit:
+            raise BuildFailed(Reason.DISK_FULL, f"The build wrote more than its {Size(self._limit)} of disk.")
+
+
+def _is_full(folder: Path) -> bool:
+    state = os.statvfs(folder)
+    left = min(_LEFT_BYTES, int(state.f_blocks * state.f_frsize * _LEFT))
+    return _free(folder) < left or bool(state.f_files and state.f_favail < state.f_files * _LEFT)
 
 
 def _free(folder: Path) -> int:

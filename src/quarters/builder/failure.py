@@ -28,10 +28,15 @@ class BuildFailed(QuartersError):
         command: str | None = None,
         exit_code: int | None = None,
         missing: str = "",
+        machine_full: bool = False,
     ) -> None:
-        """`missing` is the dependency, as recipes write it, that no repository of the builder has."""
+        """`missing` is the dependency, as recipes write it, that no repository of the builder has.
+
+        `machine_full` says that the builder's disk was, before the build began.
+        """
         super().__init__(message)
         self.reason = reason
         self.command = command
         self.exit_code = exit_code
         self.missing = missing
+        self.machine_full = machine_full

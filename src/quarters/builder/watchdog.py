@@ -73,8 +73,7 @@ class Watchdog:
     async def _look(self) -> None:
         self._look_at_counts()
         self._look_at_processes()
-        if full := await self._disk.passed(self._processes):
-            raise BuildFailed(Reason.DISK_FULL, full)
+        await self._disk.look(self._processes)
 
     def _processes(self) -> list[int]:
         return [] if self._process is None else processes.descendants(self._process)

@@ -12,13 +12,15 @@ STRIKES = 3
 _FIRST = timedelta(minutes=10)
 _FACTOR = 3
 _LONGEST = timedelta(days=1)
-ITS_OWN = frozenset({Reason.INTERNAL_ERROR, Reason.DISK_FULL})
-"""Reasons that are the builder's whatever it builds."""
+_LIMITS = {Reason.OUT_OF_MEMORY, Reason.TOO_MANY_PROCESSES, Reason.DISK_FULL, Reason.LOG_TOO_LARGE}
+NO_SIGN = frozenset({Reason.INTERNAL_ERROR, *_LIMITS})
+"""Reasons that say nothing more about a builder once another one builds the same: that was its own fault at once, or
+the build passed limits that are wider elsewhere."""
 
 
-def is_its_own_fault(reason: Reason | None) -> bool:
+def is_its_own_fault(reason: Reason | None, *, machine_full: bool = False) -> bool:
     """Whether a failure is the builder's at once; of others that only shows when another one builds the same."""
-    return reason in ITS_OWN
+    return reason is Reason.INTERNAL_ERROR or machine_full
 
 
 def after_failure(builder: Builder, now: datetime) -> Builder:

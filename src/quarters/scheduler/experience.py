@@ -36,10 +36,10 @@ def _judge(connection: Connection, build: Build, said: Finish, now: datetime) ->
         return
     if said.outcome in (Outcome.BUILT, Outcome.SKIPPED):
         builders.judge(connection, builder, quarantine.after_success(builder), now)
-    elif quarantine.is_its_own_fault(said.reason):
+    elif quarantine.is_its_own_fault(said.reason, machine_full=said.machine_full):
         builders.judge(connection, builder, quarantine.after_failure(builder, now), now)
     if said.outcome is Outcome.BUILT and build.attempt > 1:
-        for name in leases.failed_before(connection, build.id, builder.name, quarantine.ITS_OWN):
+        for name in leases.failed_before(connection, build.id, builder.name, quarantine.NO_SIGN):
             other = builders.find(connection, name)
             if other is not None:
                 builders.judge(connection, other, quarantine.after_failure(other, now), now)

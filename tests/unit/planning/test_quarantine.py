@@ -51,7 +51,8 @@ def test_the_first_failure_after_a_quarantine_leads_to_a_longer_one() -> None:
 
 def test_the_builder_is_to_blame_for_its_own_errors_and_its_disk() -> None:
     assert is_its_own_fault(Reason.INTERNAL_ERROR)
-    assert is_its_own_fault(Reason.DISK_FULL)
+    assert is_its_own_fault(Reason.DISK_FULL, machine_full=True)
+    assert not is_its_own_fault(Reason.DISK_FULL)
     assert not is_its_own_fault(Reason.BUILD_FAILED)
     assert not is_its_own_fault(None)
 
