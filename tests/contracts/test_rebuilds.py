@@ -20,8 +20,9 @@ from quarters.protocol.rebuilds import RebuildRequest, RebuildView
 from quarters.protocol.resources import BuildRequest, NewRepository, RepositoryChange
 from quarters.storage import events, repositories, sources
 from quarters.storage.database import Database
+from quarters.storage.schema import lost_libraries
 from tests.contracts.farm import Farm, built, key, pieces, recipe
-from tests.press import Made, Press
+from tests.press import Made, Press, rows
 from tests.unit.formats.elves import elf
 
 
@@ -310,6 +311,37 @@ async def test_where_policy_suggests_the_library_is_visible_at_once_and_an_event
     await works.build()
     assert await works.farm.rebuilds.suggested("extra") == ()
     assert (await works.farm.rebuilds.list(None, 10, None)).items == ()
+
+
+async def test_a_lost_library_is_kept_in_mind_for_as_long_as_something_links_to_it_and_a_week(
+    works: Works,
+) -> None:
+    history = works.farm.history
+    works.made |= {"app": ("", "liblib.so.2"), "tool": ("", "liblib.so.1")}
+    await works.press.repositories.change("extra", RepositoryChange(rebuilds=Rebuilds.SUGGEST))
+    await works.raised("lib", "liblib.so.2")
+    await works.build()
+    for pkgbase, left in (("app", 1), ("tool", 1)):
+        works.farm.clock.turn(8 * 24 * 3600)
+        await history.clean(dry_run=False)
+        assert await rows(works.farm.database, lost_libraries) == left, pkgbase
+        await works.farm.rebuilds.request(RebuildRequest(packages=(pkgbase,), together=False), "anna")
+        works.made["tool"] = ("", "liblib.so.2")
+        await works.build()
+    await history.clean(dry_run=True)
+    assert await rows(works.farm.database, lost_libraries) == 1
+    await history.clean(dry_run=False)
+    assert await rows(works.farm.database, lost_libraries) == 0
+
+
+async def test_a_lost_library_that_is_back_is_forgotten_after_a_week(works: Works) -> None:
+    await works.press.repositories.change("extra", RepositoryChange(rebuilds=Rebuilds.SUGGEST))
+    await works.press.upload(package("lib", "3-1", "liblib.so.2", ""), "extra")
+    await works.press.upload(package("compat", "1-1", "liblib.so.1", ""), "extra")
+    for days, left in ((6, 1), (2, 0)):
+        works.farm.clock.turn(days * 24 * 3600)
+        await works.farm.history.clean(dry_run=False)
+        assert await rows(works.farm.database, lost_libraries) == left
 
 
 async def test_where_policy_is_off_nothing_is_said(works: Works) -> None:

@@ -131,6 +131,23 @@ async def test_a_clock_that_steps_back_does_not_fire_again(office: Office) -> No
     assert len(await office.builds()) == 2
 
 
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_a_time_that_comes_from_a_clock_that_was_far_ahead_is_worked_out_anew(
+    office: Office, restarted: bool
+) -> None:
+    office.farm.clock.turn(1000 * 24 * HOUR)
+    await office.put("0 14")
+    await office.round()
+    office.farm.clock.turn(-1000 * 24 * HOUR)
+    if restarted:
+        office.schedules = office.restarted()
+    await office.round()
+    assert await office.builds() == []
+    office.farm.clock.turn(2 * HOUR)
+    await office.round()
+    assert len(await office.builds()) == 2
+
+
 async def test_what_has_a_pkgver_function_is_built_again_and_skipped_if_nothing_is_new(
     office: Office,
 ) -> None:

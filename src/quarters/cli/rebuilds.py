@@ -37,7 +37,7 @@ async def list_(
             )
             for it in found
         ),
-        empty="Nothing is built again together; `quarters rebuild` does.",
+        empty="No rebuild is under way; `quarters rebuild` begins one.",
     )
 
 

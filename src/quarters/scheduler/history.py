@@ -9,7 +9,7 @@ import structlog
 from quarters.model.errors import Unavailable
 from quarters.protocol.resources import Forgotten
 from quarters.scheduler.settings import LogsSettings
-from quarters.storage import events, expiry
+from quarters.storage import events, expiry, libraries
 from quarters.storage.database import Database
 from quarters.storage.logs import LogFiles
 from quarters.storage.transitions import chunks
@@ -21,6 +21,9 @@ _FIRST = 300.0
 """Seconds from the start to the first cleaning, which is not to delay what waits for the server."""
 _AT_ONCE = 200
 """Rows that go in one transaction: the other writes wait meanwhile."""
+
+_LOST = timedelta(days=7)
+"""For how long a lost library is kept in mind that nothing links to: what is built with it may yet be published."""
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +79,7 @@ class BuildHistory:
         happened = await self._events(now - timedelta(days=self._settings.keep_events), dry_run=dry_run)
         if not dry_run:
             await self._forget_requests(now - timedelta(days=self._settings.keep_days))
+            await self._forget_libraries(now - _LOST)
         if builds and not dry_run:
             data: events.Data = {"count": builds}
             await self._database.write(events.record, now, "builds.forgotten", "", data)
@@ -99,6 +103,11 @@ class BuildHistory:
         """With the last of its builds a request goes too."""
         for some in chunks(await self._database.read(expiry.old_requests, before)):
             await self._database.write(expiry.forget_requests, some)
+
+    async def _forget_libraries(self, before: datetime) -> None:
+        """What is back, or missed by nothing that is published, need not be kept in mind."""
+        if await self._database.read(libraries.unmissed, before):
+            await self._database.write(libraries.forget_unmissed, before)
 
     async def _events(self, before: datetime, *, dry_run: bool) -> int:
         count = last = 0

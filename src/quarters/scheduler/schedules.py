@@ -1,7 +1,7 @@
 """Builds by the clock: schedules as people set them, and the loop that fires them."""
 
 from collections.abc import Callable, Collection, Coroutine
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 import structlog
@@ -46,6 +46,7 @@ class Schedules:
         self._formats = formats
         self._settings = settings
         self._now = now
+        self._looked: datetime | None = None
 
     async def list(self, limit: int, cursor: str | None) -> Page[ScheduleEntry]:
         """Schedules by source and pkgbase."""
@@ -81,6 +82,10 @@ class Schedules:
     async def round(self) -> None:
         """Fire what is due, and plan the builds of what fired and has been synced since."""
         now = self._now()
+        if self._looked is None or now < self._looked:
+            for entry in await self._database.read(schedules.listed):
+                await self._watched(self._bring_back(entry, now), entry)
+        self._looked = now
         for entry in await self._database.read(schedules.due, now):
             await self._watched(self._fire(entry, now), entry)
         for entry in await self._database.read(schedules.fired):
@@ -93,6 +98,14 @@ class Schedules:
         except QuartersError as error:
             log = structlog.get_logger(__name__)
             log.warning("a schedule cannot be followed", source=entry.source, error=str(error))
+
+    async def _bring_back(self, entry: ScheduleEntry, now: datetime) -> None:
+        """A time that was worked out while the clock was far ahead would not come for long."""
+        schedule = Schedule(entry.expression, entry.timezone)
+        # A clock that was only a little ahead has fired the first of these already.
+        first, second = schedule.times(now, 2)
+        if entry.next_at > second:
+            await self._database.write(schedules.move, entry, first.astimezone(UTC))
 
     async def _fire(self, entry: ScheduleEntry, now: datetime) -> None:
         next_at = Schedule(entry.expression, entry.timezone).after(now)

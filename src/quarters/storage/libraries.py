@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Text, delete, insert, select, tuple_, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, Text, delete, insert, select, tuple_, type_coerce, update
 
 from quarters.model.library import Libraries, Library
-from quarters.planning.rebuilds import Linked, Loss, losses
+from quarters.planning.rebuilds import Linked, Loss, broken, losses
 from quarters.storage.schema import entries, lost_libraries, packages
 from quarters.storage.snapshots import Entry
 
@@ -65,9 +65,11 @@ def note(
         _keep(connection, repository, arch, losses(its, after), now)
 
 
-def lost(connection: Connection, repository: str, arch: str) -> list[Loss]:
-    """Every library that was taken away, whether or not something provides it again or still links to it."""
+def lost(connection: Connection, repository: str, arch: str, before: datetime | None = None) -> list[Loss]:
+    """Libraries that were taken away (before a moment), whether or not something provides them again or links to them."""
     query = select(_lost).where(_lost.c.repository == repository, _lost.c.arch == arch)
+    if before is not None:
+        query = query.where(_lost.c.lost_at < before)
     return [
         Loss(library=Library(row.soname, row.bits, row.machine), package=row.package, successor=row.successor)
         for row in connection.execute(query.order_by(_lost.c.soname, _lost.c.bits))
@@ -78,6 +80,26 @@ def lossy(connection: Connection) -> set[tuple[str, str]]:
     """Repositories and architectures that have lost libraries."""
     query = select(_lost.c.repository, _lost.c.arch).distinct()
     return {(row.repository, row.arch) for row in connection.execute(query)}
+
+
+def unmissed(connection: Connection, before: datetime) -> dict[tuple[str, str], list[Library]]:
+    """By repository and architecture, what was lost before that moment and is back, or linked to by nothing listed."""
+    query = select(_lost.c.repository, _lost.c.arch).where(_lost.c.lost_at < before).distinct()
+    found = {}
+    for repository, arch in connection.execute(query).all():
+        old = lost(connection, repository, arch, before)
+        missed = broken(linked(connection, repository, arch), old).values()
+        still = {loss.library for some in missed for loss in some}
+        if gone := [loss.library for loss in old if loss.library not in still]:
+            found[repository, arch] = gone
+    return found
+
+
+def forget_unmissed(connection: Connection, before: datetime) -> None:
+    """Remove what `unmissed` finds."""
+    for (repository, arch), some in unmissed(connection, before).items():
+        for library in some:
+            connection.execute(delete(_lost).where(*_is(repository, arch, library)))
 
 
 def unnoticed(connection: Connection) -> list[Unnoticed]:
@@ -126,12 +148,16 @@ def _of(connection: Connection, sha256s: Collection[str]) -> dict[str, Linked]:
 
 def _keep(connection: Connection, repository: str, arch: str, some: Sequence[Loss], now: datetime) -> None:
     for loss in some:
-        library = loss.library
-        key = {"repository": repository, "arch": arch, **msgspec.structs.asdict(library)}
-        connection.execute(delete(_lost).where(*(_lost.c[name] == value for name, value in key.items())))
+        place = {"repository": repository, "arch": arch, **msgspec.structs.asdict(loss.library)}
+        connection.execute(delete(_lost).where(*_is(repository, arch, loss.library)))
         connection.execute(
-            insert(_lost).values(**key, package=loss.package, successor=loss.successor, lost_at=now)
+            insert(_lost).values(**place, package=loss.package, successor=loss.successor, lost_at=now)
         )
+
+
+def _is(repository: str, arch: str, library: Library) -> list[ColumnElement[bool]]:
+    place = {"repository": repository, "arch": arch, **msgspec.structs.asdict(library)}
+    return [_lost.c[name] == value for name, value in place.items()]
 
 
 def _linked(text: str) -> Linked:

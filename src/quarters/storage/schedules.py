@@ -67,6 +67,12 @@ def fire(connection: Connection, entry: ScheduleEntry, next_at: datetime, now: d
     return True
 
 
+def move(connection: Connection, entry: ScheduleEntry, next_at: datetime) -> None:
+    """Let a schedule fire next at another time, unless it was changed meanwhile."""
+    statement = update(schedules).where(*_is(entry), schedules.c.next_at == entry.next_at)
+    connection.execute(statement.values(next_at=next_at))
+
+
 def fired(connection: Connection) -> list[ScheduleEntry]:
     """Schedules that fired, whose source has been synced since, and whose builds are not planned yet."""
     query = (
