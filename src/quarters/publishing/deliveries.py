@@ -73,7 +73,7 @@ class Deliveries:
 
     async def run(self) -> None:
         """Publish whatever becomes ready, until cancelled."""
-        await self._wakeups.follow(Topic.PUBLISHING, self.publish_ready, _POLL)
+        await self._wakeups.follow(Topic.PUBLISHING, self.publish_ready, _POLL, share=1)
 
     async def publish_ready(self) -> None:
         """Publish every build that waits for it now, or note why it cannot be published."""

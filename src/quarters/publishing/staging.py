@@ -52,7 +52,7 @@ class Staging:
 
     async def run(self) -> None:
         """Publish what becomes complete, until cancelled."""
-        await self._wakeups.follow(Topic.PUBLISHING, self.publish_complete, _POLL)
+        await self._wakeups.follow(Topic.PUBLISHING, self.publish_complete, _POLL, share=1)
 
     async def repository(self, rebuild: Rebuild, target: Repository) -> Repository:
         """Where what `rebuild` builds for `target` is kept; made when it is needed first."""

@@ -50,8 +50,8 @@ class Renewals:
 
     async def round(self) -> None:
         """One look at all sources."""
-        for source in await self._database.read(sources.listed):
-            if source.enabled and source.automatic:
+        for source in await self._database.read(sources.enabled):
+            if source.automatic:
                 await self._notice(source)
         for name in await self._database.read(updates.wanting):
             try:

@@ -142,12 +142,12 @@ class Requests:
         """Sources that had problems which something new may have solved; not at every publish of a busy hour."""
         before = self._now() - timedelta(seconds=self._settings.replan)
         found = []
-        for source in sources.listed(connection):
+        for source in sources.enabled(connection):
+            if not source.automatic:
+                continue
             latest = requests.latest(connection, source.repository, requests.by_source(source.name))
             if (
-                source.automatic
-                and source.enabled
-                and latest is not None
+                latest is not None
                 and latest.problems
                 and latest.planned_at <= before
                 and requests.changed_since(connection, source.repository, latest.planned_at)

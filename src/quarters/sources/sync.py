@@ -78,8 +78,8 @@ class SourceSync:
 
     async def followed(self, kind: str) -> Sequence[Source]:
         """The enabled sources of one kind."""
-        found = await self._database.read(sources.listed)
-        return [source for source in found if source.enabled and source.kind == kind]
+        found = await self._database.read(sources.enabled)
+        return [source for source in found if source.kind == kind]
 
     async def add(self, new: NewSource) -> Source:
         """Add a source whose first sync the loop begins at once; Invalid, NotFound (repository) or Conflict (name)."""

@@ -28,6 +28,15 @@ class Followed(msgspec.Struct, frozen=True):
     failing: bool
 
 
+def _plain() -> Select[Any]:
+    to_plan = and_(sources.c.automatic, sources.c.generation > sources.c.planned_generation)
+    to_sync = or_(
+        sources.c.sync_wanted_at.is_not(None), and_(sources.c.synced_at.is_(None), sources.c.problem == "")
+    )
+    pending = and_(sources.c.enabled, or_(to_plan, to_sync)).label("pending")
+    return select(sources, pending).order_by(sources.c.name)
+
+
 def _query() -> Select[Any]:
     counts = (
         select(
@@ -38,19 +47,13 @@ def _query() -> Select[Any]:
         .group_by(recipes.c.source)
         .subquery()
     )
-    to_plan = and_(sources.c.automatic, sources.c.generation > sources.c.planned_generation)
-    to_sync = or_(
-        sources.c.sync_wanted_at.is_not(None), and_(sources.c.synced_at.is_(None), sources.c.problem == "")
-    )
     return (
-        select(
-            sources,
-            and_(sources.c.enabled, or_(to_plan, to_sync)).label("pending"),
+        _plain()
+        .add_columns(
             func.coalesce(counts.c.recipes, 0).label("recipes"),
             func.coalesce(counts.c.unreadable, 0).label("unreadable"),
         )
         .outerjoin(counts, counts.c.source == sources.c.name)
-        .order_by(sources.c.name)
     )
 
 
@@ -61,6 +64,11 @@ def _source(row: Any) -> Source:
 def listed(connection: Connection, *, after: str = "", limit: int | None = None) -> list[Source]:
     """Sources by name, those whose name comes after `after`."""
     return [_source(row) for row in connection.execute(_query().where(sources.c.name > after).limit(limit))]
+
+
+def enabled(connection: Connection) -> list[Source]:
+    """The enabled sources by name; their recipes are not counted, which takes looking at all of them."""
+    return [_source(row) for row in connection.execute(_plain().where(sources.c.enabled))]
 
 
 def get(connection: Connection, name: str) -> Source:
@@ -149,11 +157,8 @@ def generation(connection: Connection, name: str) -> int:
 
 def unplanned(connection: Connection) -> list[Generation]:
     """Enabled automatic sources whose recipes changed since they were last planned."""
-    query = (
-        _query()
-        .add_columns(sources.c.generation)
-        .where(sources.c.generation > sources.c.planned_generation)
-        .where(sources.c.automatic, sources.c.enabled)
+    query = _plain().where(
+        sources.c.generation > sources.c.planned_generation, sources.c.automatic, sources.c.enabled
     )
     return [Generation(_source(row), row.generation) for row in connection.execute(query)]
 

@@ -7,6 +7,9 @@ from typing import NoReturn
 
 import structlog
 
+_SHARE = 0.1
+"""How much of the time a loop looks at its rows while it is notified all the time."""
+
 
 class Topic:
     """What a wake-up can be about; a build's log has a topic of its own."""
@@ -60,15 +63,24 @@ class Wakeups:
                 del self._waiting[topic]
         return True
 
-    async def follow(self, topic: str, look: Callable[[], Awaitable[object]], every: float) -> NoReturn:
-        """Call `look` now, after each notification, and after `every` seconds; what goes wrong is logged and tried again."""
+    async def follow(
+        self, topic: str, look: Callable[[], Awaitable[object]], every: float, share: float = _SHARE
+    ) -> NoReturn:
+        """Call `look` now, after notifications, and after `every` seconds; what goes wrong is logged and tried again.
+
+        However often it is notified, looking takes at most `share` of the time, or happens each `every` seconds.
+        """
+        clock = asyncio.get_running_loop().time
         while True:
-            mark = self.mark(topic)
+            mark, began = self.mark(topic), clock()
             try:
                 await look()
             except Exception:  # noqa: BLE001 - the loop's outermost frame
                 structlog.get_logger(__name__).exception("a loop had trouble", look=look.__qualname__)
+            ended = clock()
+            rested = ended + min((ended - began) * (1 / share - 1), every)
             await self.wait(topic, mark, every)
+            await asyncio.sleep(rested - clock())
 
     def forget(self, topic: str) -> None:
         """Drop the count of a topic that nobody will notify again (a finished build's log)."""
