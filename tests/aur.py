@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class LocalAur:
     asked: list[str] = field(default_factory=list)
     clock: int = 1_700_000_000
     tags: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Tags of projects, by number, as GitLab tells them."""
+    """Tags of projects, by number or path, as GitLab tells them."""
 
     def push(self, pkgbase: str, version: str = "1.0-1", **more: Any) -> None:
         """A new state of a recipe's repository; `more` are fields of the RPC's answers."""
@@ -54,8 +55,27 @@ class LocalAur:
         return _results([self.packages[name] for name in names if name in self.packages])
 
     async def tagged(self, request: web.Request) -> web.Response:
-        """`/api/v4/projects/ID/repository/tags`."""
-        return web.json_response(self.tags[request.match_info["id"]])
+        """`/api/v4/projects/ID/repository/tags`, a page of it, if it changed."""
+        self.asked.append("tags")
+        size, page = int(request.query.get("per_page", 20)), int(request.query.get("page", 1))
+        found = self.tags[request.match_info["id"]][(page - 1) * size : page * size]
+        etag = f'W/"{sha256(json.dumps(found).encode()).hexdigest()}"'
+        if request.headers.get("If-None-Match") == etag:
+            return web.Response(status=304)
+        return web.json_response(found, headers={"ETag": etag})
+
+    async def project(self, request: web.Request) -> web.Response:
+        """`/api/v4/projects/ID`; the local one's projects all belong to `group`."""
+        return web.json_response({"path_with_namespace": f"group/{request.match_info['id']}"})
+
+    def tag(self, project: str, tag: str, key: str = "") -> None:
+        """Tag a repository that was pushed; the newest tag is told first."""
+        git = Git.of(self.folder / project)
+        git("tag", "--force", tag)
+        git("update-server-info")
+        told = {"name": tag, "commit": {"id": git("rev-parse", "HEAD")}}
+        before = self.tags.get(key or f"group/{project}", [])
+        self.tags[key or f"group/{project}"] = [told, *(it for it in before if it["name"] != tag)]
 
     async def dump(self, request: web.Request) -> web.Response:
         """`/packages-meta-v1.json.gz`: everything, if it changed."""
@@ -107,6 +127,8 @@ async def local_aur(folder: Path) -> AsyncIterator[LocalAur]:
     app.router.add_get("/rpc/v5/search/{words:.+}", aur.search)
     app.router.add_get("/packages-meta-v1.json.gz", aur.dump)
     app.router.add_get("/api/v4/projects/{id}/repository/tags", aur.tagged)
+    app.router.add_get("/api/v4/projects/{id}", aur.project)
+    app.router.add_get("/group/{name}.git/{path:.*}", aur.file)
     app.router.add_get("/{name}.git/{path:.*}", aur.file)
     runner = web.AppRunner(app)
     await runner.setup()

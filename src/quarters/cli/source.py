@@ -29,6 +29,7 @@ _REVIEW = (
     "off for what is one's own."
 )
 _UPDATES = "Which changes that come from upstreams of a tree's recipes wait for `quarters review`: off, major or all."
+_PRERELEASES = "Whether tags such as v2.0-rc1 count as versions (kind gitlab)."
 _TRUST = "An account at the AUR whose major changes need no review; may be given again."
 _COOLDOWN = "Hours for which a change waits before it passes without a look; 0: none."
 
@@ -42,12 +43,16 @@ class Following:
         str,
         Parameter(
             help="tree: a git repository with a folder per recipe; git: a repository (or --path in it) that is one; "
+            "gitlab: one in a project, at its newest tag; nvchecker: one whose versions nvchecker tells; "
             "svn: a Subversion tree with a folder per recipe; url: a PKGBUILD; aur: --package by name."
         ),
     ] = "tree"
     branch: Annotated[str, Parameter(help="Branch to follow; without it, the default one.")] = ""
     path: Annotated[
-        str, Parameter(help="git: the recipe's folder; svn: where in each folder the recipe is.")
+        str,
+        Parameter(
+            help="git, gitlab, nvchecker: the recipe's folder; svn: where in each folder the recipe is."
+        ),
     ] = ""
     package: Annotated[
         tuple[str, ...], Parameter(help="A package to follow (kind aur); may be given again.")
@@ -56,6 +61,7 @@ class Following:
         bool,
         Parameter(help="Follow also what recipes of the repository need and nothing else has (kind aur)."),
     ] = False
+    prereleases: Annotated[bool, Parameter(help=_PRERELEASES)] = False
     automatic: Annotated[bool, Parameter(help="Build what is outdated without being asked.")] = True
     max_running: Annotated[int, Parameter(help=_AT_ONCE)] = 0
     review: Annotated[Level | None, Parameter(help=_REVIEW)] = None
@@ -90,6 +96,7 @@ async def add(
                 path=how.path,
                 packages=how.package,
                 dependencies=how.dependencies,
+                prereleases=how.prereleases,
                 automatic=how.automatic,
                 max_running=how.max_running,
                 review=how.review,
@@ -198,6 +205,7 @@ class Edits:
     dependencies: Annotated[
         bool | None, Parameter(help="Follow also what the repository's recipes need (kind aur).")
     ] = None
+    prereleases: Annotated[bool | None, Parameter(help=_PRERELEASES)] = None
     automatic: Annotated[bool | None, Parameter(help="Build what is outdated without being asked.")] = None
     enabled: Annotated[
         bool | None, Parameter(help="Follow its changes, and offer its recipes to others.")
@@ -368,6 +376,7 @@ def _facts(it: Source) -> list[tuple[str, object]]:
         ("Branch", it.branch),
         ("Folder", it.path),
         ("Packages", ", ".join(it.packages)),
+        ("Pre-releases", it.prereleases or None),
         ("Repository", it.repository),
         ("Builds", "what is outdated" if it.automatic else "what is asked for"),
         ("At once", output.at_once(it.max_running)),

@@ -22,6 +22,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Names of packages, where its kind takes single ones from a larger collection."""
     dependencies: bool = False
     """Whether it also takes in what recipes of its repository need and nothing else has, where its kind can."""
+    prereleases: bool = False
+    """Whether versions before a release count too, where its kind knows versions."""
     automatic: bool = True
     enabled: bool = True
     max_running: int = 0

@@ -148,11 +148,13 @@ class NewSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     path: str = ""
     packages: tuple[str, ...] = ()
     dependencies: bool = False
+    prereleases: bool = False
+    """Whether tags such as `v2.0-rc1` count (kind gitlab)."""
     automatic: bool = True
     """Whether outdated recipes are built without being asked for."""
     max_running: AtOnce = 0
     review: Level | None = None
-    """Which changes wait for a person; by default the major ones, and none where recipes are one's own (tree, git, svn)."""
+    """Which changes wait for a person; by default the major ones of kinds that strangers write (aur, url)."""
     update_review: Level = Level.MAJOR
     trusted: Accounts = ()
     cooldown: Hours = 0
@@ -167,6 +169,7 @@ class SourceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     path: str | None = None
     packages: tuple[str, ...] | None = None
     dependencies: bool | None = None
+    prereleases: bool | None = None
     automatic: bool | None = None
     enabled: bool | None = None
     max_running: AtOnce | None = None

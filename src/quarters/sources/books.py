@@ -27,7 +27,7 @@ class Reading(msgspec.Struct, frozen=True):
     """Reviews whose approved changes are in force with it."""
 
 
-_WHERE = ("kind", "location", "branch", "path", "packages")
+_WHERE = ("kind", "location", "branch", "path", "packages", "prereleases")
 
 
 def succeeded(

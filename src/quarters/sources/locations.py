@@ -22,8 +22,13 @@ def check_git(source: Source) -> None:
         raise Invalid("A location cannot name a git remote helper; use a path, or a file, ssh or https URL.")
     if not source.location.startswith("/") and ":" not in source.location:
         raise Invalid(f"{source.location!r} is neither a URL nor an absolute path.")
-    if source.branch and not _BRANCH.fullmatch(source.branch):
+    if source.branch and not is_ref(source.branch):
         raise Invalid(f"{source.branch!r} is not a valid branch name.")
+
+
+def is_ref(name: str) -> bool:
+    """Whether `name` can be that of a branch or a tag, and nothing else to git."""
+    return _BRANCH.fullmatch(name) is not None
 
 
 def check_url(location: str, schemes: tuple[str, ...]) -> None:

@@ -17,7 +17,13 @@ class Notes:
 
     def __init__(self, folder: Path, source: Source) -> None:
         self._path = folder / "quarters.json"
-        self._of: list[object] = [source.kind, source.location, source.branch, source.path]
+        self._of: list[object] = [
+            source.kind,
+            source.location,
+            source.branch,
+            source.path,
+            source.prereleases,
+        ]
 
     def read(self) -> dict[str, str]:
         """What was kept at the last fetch from the very same place."""

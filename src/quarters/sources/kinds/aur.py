@@ -29,7 +29,7 @@ class AurKind:
     def check(self, source: Source) -> None:
         """Raise Invalid unless the location is an AUR's URL and the packages could be names."""
         check_url(source.location, ("https", "http"))
-        refuse(source, "branch", "path")
+        refuse(source, "branch", "path", "prereleases")
         for name in source.packages:
             plain_name(name, "package")
 

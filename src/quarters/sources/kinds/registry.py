@@ -7,6 +7,8 @@ from types import MappingProxyType
 from quarters.model.review import Level
 from quarters.sources.kinds.aur import AurKind
 from quarters.sources.kinds.git import GitKind
+from quarters.sources.kinds.gitlab import GitlabKind
+from quarters.sources.kinds.nvchecker import NvcheckerKind
 from quarters.sources.kinds.svn import SvnKind
 from quarters.sources.kinds.tree import TreeKind
 from quarters.sources.kinds.url import UrlKind
@@ -14,9 +16,17 @@ from quarters.sources.settings import SourcesSettings
 from quarters.sources.source import Kind, Kinds
 
 _OURS: Mapping[str, Callable[[SourcesSettings], Kind]] = MappingProxyType(
-    {"aur": AurKind, "git": GitKind, "svn": SvnKind, "tree": TreeKind, "url": UrlKind}
+    {
+        "aur": AurKind,
+        "git": GitKind,
+        "gitlab": GitlabKind,
+        "nvchecker": NvcheckerKind,
+        "svn": SvnKind,
+        "tree": TreeKind,
+        "url": UrlKind,
+    }
 )
-_ONES_OWN = frozenset({"git", "svn", "tree"})
+_ONES_OWN = frozenset({"git", "gitlab", "nvchecker", "svn", "tree"})
 
 
 def kinds(settings: SourcesSettings) -> Kinds:

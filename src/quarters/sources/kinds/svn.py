@@ -32,7 +32,7 @@ class SvnKind:
         """Raise Invalid unless the location is a URL that svn takes."""
         check_url(source.location, _SCHEMES)
         check_path(source.path)
-        refuse(source, "branch", "packages", "dependencies")
+        refuse(source, "branch", "packages", "dependencies", "prereleases")
 
     async def fetch(self, source: Source, mirror: Mirror) -> Fetched:
         """Read what changed since the last fetch, or everything the first time."""

@@ -17,7 +17,7 @@ class TreeKind:
     def check(self, source: Source) -> None:
         """Raise Invalid where git could take the location or the branch for something else."""
         check_git(source)
-        refuse(source, "path", "packages", "dependencies")
+        refuse(source, "path", "packages", "dependencies", "prereleases")
 
     async def fetch(self, source: Source, mirror: Mirror) -> Fetched:
         """Fetch the branch, or the one that the repository calls its HEAD."""

@@ -23,7 +23,7 @@ class UrlKind:
     def check(self, source: Source) -> None:
         """Raise Invalid unless the location is an http or https URL."""
         check_url(source.location, ("https", "http"))
-        refuse(source, "branch", "path", "packages", "dependencies")
+        refuse(source, "branch", "path", "packages", "dependencies", "prereleases")
 
     async def fetch(self, source: Source, mirror: Mirror) -> Fetched:
         """Ask for the file, if it changed."""

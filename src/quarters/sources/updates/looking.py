@@ -7,6 +7,7 @@ import msgspec
 from quarters.formats.format import Format
 from quarters.model.errors import QuartersError, RecipeInvalid
 from quarters.sources.evaluate import Evaluator
+from quarters.sources.gitlab import Gitlab
 from quarters.sources.mirror import Mirror
 from quarters.sources.processes import together
 from quarters.sources.settings import SourcesSettings
@@ -15,7 +16,7 @@ from quarters.sources.updates.branches import Branches
 from quarters.sources.updates.hook import UpdateHook
 from quarters.sources.updates.pace import Pace
 from quarters.sources.updates.refs import Refs
-from quarters.sources.updates.releases import GitlabUpstream, Nvchecker, Release
+from quarters.sources.updates.releases import GitlabUpstream, Nvchecker, NvcheckerUpstream, Release
 from quarters.sources.updates.repository import RepositoryUpstream
 from quarters.sources.updates.terms import Terms
 from quarters.sources.updates.trees import SRCINFO, encoded, text, with_file
@@ -68,8 +69,10 @@ class Look:
         self._repositories = RepositoryUpstream(refs, mirror, pace)
         self._branches = Branches(refs)
         self._hooks = UpdateHook(mirror, tools.workbench)
-        gitlab = GitlabUpstream(settings.gitlab, Web(settings.fetch_timeout), release)
-        nvchecker = Nvchecker(mirror, tools.workbench, release, reviewed=terms.nvchecker_reviewed)
+        gitlab = GitlabUpstream(Gitlab(Web(settings.fetch_timeout), settings.gitlab), release)
+        nvchecker = NvcheckerUpstream(
+            Nvchecker(mirror, tools.workbench), release, reviewed=terms.nvchecker_reviewed
+        )
         self._kinds: Sequence[Upstream] = (
             [self._aur, self._repositories, gitlab, nvchecker, self._branches, self._hooks]
             if commits

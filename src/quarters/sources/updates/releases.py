@@ -1,24 +1,22 @@
 """Recipes of one's own whose new versions nvchecker or a GitLab project's tags tell of."""
 
-import json
 import re
 
 from quarters.formats.format import Format
 from quarters.model.errors import RecipeInvalid
 from quarters.planning.review import RECIPE
-from quarters.sources.errors import SourceUnreachable
+from quarters.sources.gitlab import Gitlab
 from quarters.sources.mirror import Mirror
+from quarters.sources.tags import newest, version
 from quarters.sources.updates.rewriting import has_checksums, released, with_checksums
 from quarters.sources.updates.trees import encoded, text, with_file
 from quarters.sources.updates.upstream import NOTHING, Finding, Subject
 from quarters.sources.updates.workbench import Workbench
-from quarters.sources.web import Web
 
 FILES = ("nvchecker.toml", ".nvchecker.toml")
 _TABLE = re.compile(r"""^\[\s*(?:"([^"\n]+)"|'([^'\n]+)'|([\w.+-]+))\s*\]""", re.MULTILINE)
 _CONFIGURATION = "__config__"
 _GITLAB = "gitlab:"
-_LARGEST = 1 << 20
 
 
 class Release:
@@ -48,18 +46,12 @@ class Release:
 class Nvchecker:
     """`nvchecker.toml` or `.nvchecker.toml` in the recipe's folder."""
 
-    def __init__(self, mirror: Mirror, workbench: Workbench, release: Release, *, reviewed: bool) -> None:
+    def __init__(self, mirror: Mirror, workbench: Workbench) -> None:
         self._mirror = mirror
         self._workbench = workbench
-        self._release = release
-        self._reviewed = reviewed
 
-    def concerns(self, subject: Subject) -> bool:
-        """Whether the configuration says so."""
-        return subject.configuration.nvchecker
-
-    async def look(self, subject: Subject) -> Finding:
-        """The recipe with the newest version."""
+    async def newest(self, subject: Subject) -> dict[str, str]:
+        """The newest `version` and, where it tells, the `revision`; RecipeInvalid where the table cannot be told."""
         for name in FILES:
             written = await text(self._mirror.git, subject.tree, name)
             if written is not None:
@@ -71,17 +63,33 @@ class Nvchecker:
         entry = subject.pkgbase if subject.pkgbase in entries else entries[0] if len(entries) == 1 else ""
         if not entry:
             raise RecipeInvalid(f"{name} has no table {subject.pkgbase!r}.")
-        found = await self._workbench.newest(await self._mirror.archive(subject.tree, ""), name, entry)
+        return await self._workbench.newest(await self._mirror.archive(subject.tree, ""), name, entry)
+
+
+class NvcheckerUpstream:
+    """Recipes of a tree whose versions nvchecker finds."""
+
+    def __init__(self, nvchecker: Nvchecker, release: Release, *, reviewed: bool) -> None:
+        self._nvchecker = nvchecker
+        self._release = release
+        self._reviewed = reviewed
+
+    def concerns(self, subject: Subject) -> bool:
+        """Whether the configuration says so."""
+        return subject.configuration.nvchecker
+
+    async def look(self, subject: Subject) -> Finding:
+        """The recipe with the newest version."""
+        found = await self._nvchecker.newest(subject)
         tree = await self._release.written(subject, found["version"], found.get("revision", ""))
         return Finding(tree=tree, always_reviewed=self._reviewed)
 
 
 class GitlabUpstream:
-    """`gitlab:ID`: the tags of a project of the GitLab at `location`."""
+    """`gitlab:ID`: the tags of a project."""
 
-    def __init__(self, location: str, web: Web, release: Release) -> None:
-        self._location = location.rstrip("/")
-        self._web = web
+    def __init__(self, gitlab: Gitlab, release: Release) -> None:
+        self._gitlab = gitlab
         self._release = release
 
     def concerns(self, subject: Subject) -> bool:
@@ -91,17 +99,12 @@ class GitlabUpstream:
     async def look(self, subject: Subject) -> Finding:
         """The recipe with the version of the highest tag."""
         project = subject.configuration.upstream.removeprefix(_GITLAB)
-        if not project.isdigit():
+        if not (project.isascii() and project.isdigit()):
             raise RecipeInvalid(
                 f"{subject.configuration.upstream!r} names no project of GitLab by its number."
             )
-        url = f"{self._location}/api/v4/projects/{project}/repository/tags?order_by=version&per_page=1"
-        page = await self._web.get(url, _LARGEST)
-        try:
-            tags = json.loads(page.body) if page else []
-            tag, commit = (tags[0]["name"], tags[0]["commit"]["id"]) if tags else ("", "")
-        except (ValueError, LookupError, TypeError):
-            raise SourceUnreachable(f"{url} does not answer as GitLab does.") from None
-        if not tag:
+        tags = await self._gitlab.tags(project)
+        tag = newest(tags.commits, prereleases=False) if tags else ""
+        if tags is None or not tag:
             return NOTHING
-        return Finding(tree=await self._release.written(subject, str(tag), str(commit)))
+        return Finding(tree=await self._release.written(subject, version(tag), tags.commits[tag]))

@@ -25,6 +25,9 @@ sources = Table(
     Column("path", Text, nullable=False, server_default=""),
     Column("packages", Json, nullable=False, server_default="[]"),  # names that its kind asks for
     Column("dependencies", Boolean, nullable=False, server_default=text("false")),
+    Column(
+        "prereleases", Boolean, nullable=False, server_default=text("false")
+    ),  # of versions that its kind knows
     Column("hook_secret", Text, nullable=False, server_default=""),  # what forges prove their pushes with
     Column("automatic", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),

@@ -318,6 +318,7 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), server_default="", nullable=False),
         sa.Column("packages", sa.Text(), server_default="[]", nullable=False),
         sa.Column("dependencies", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("prereleases", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("hook_secret", sa.Text(), server_default="", nullable=False),
         sa.Column("automatic", sa.Boolean(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
