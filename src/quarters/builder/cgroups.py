@@ -121,15 +121,16 @@ def _settings(controller: str, limits: Limits, *, unified: bool) -> Iterator[tup
         yield "memory.memsw.limit_in_bytes", str(limits.memory)
 
 
-def found(machine: Path = Path("/")) -> Controllers:
-    """What may be used here; in version 2 this moves the builder's own processes out of the way."""
+def found(machine: Path = Path("/"), *, only_look: bool = False) -> Controllers:
+    """What may be used here; in version 2 this moves the builder's own processes out of the way, unless it is to
+    `only_look`."""
     try:
         lines = (machine / "proc/self/cgroup").read_text().splitlines()
         mounts = (machine / "proc/self/mountinfo").read_text().splitlines()
     except OSError:
         return Controllers({})
     own = {names: path for line in lines for _, names, path in [line.split(":", 2)]}
-    unified = _unified(machine, mounts, own.get("", ""))
+    unified = _unified(machine, mounts, own.get("", ""), only_look=only_look)
     if unified is not None:
         return Controllers(dict.fromkeys((MEMORY, PROCESSES, CPU), unified), unified=True)
     folders = {}
@@ -166,7 +167,7 @@ def _permits(folder: Path) -> bool:
     return True
 
 
-def _unified(machine: Path, mounts: list[str], path: str) -> Path | None:
+def _unified(machine: Path, mounts: list[str], path: str, *, only_look: bool) -> Path | None:
     """The folder for groups of version 2, if it has all controllers and was given to this builder."""
     own = _mounted(machine, mounts, "cgroup2", "", path)
     if own is None:
@@ -178,6 +179,8 @@ def _unified(machine: Path, mounts: list[str], path: str) -> Path | None:
             return None
         enabled = set((base / "cgroup.subtree_control").read_text().split())
         if not {MEMORY, PROCESSES, CPU} <= enabled:
+            if only_look:
+                return base if os.access(base / "cgroup.subtree_control", os.W_OK) else None
             _step_aside(base)
             (base / "cgroup.subtree_control").write_text(f"+{MEMORY} +{PROCESSES} +{CPU}")
     except OSError:

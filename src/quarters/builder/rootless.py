@@ -59,8 +59,15 @@ def _folders(top: Path) -> set[str]:
 
 def check(folder: Path, path: str) -> None:
     """BuilderUnusable unless a user namespace with an overlay in `folder` can be had; tools are looked for in `path`."""
-    if not is_needed():
-        return
+    if is_needed() and (why := lacking(folder, path)):
+        raise BuilderUnusable(
+            "This system does not let an ordinary user isolate builds, which takes user namespaces and overlays in "
+            f"them ({why}); run it with sudo."
+        )
+
+
+def lacking(folder: Path, path: str) -> str:
+    """What the system says that refuses this process namespaces with an overlay in `folder`; "" if it permits them."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         trial = TemporaryDirectory(prefix="trial-", dir=folder)
@@ -91,9 +98,4 @@ def check(folder: Path, path: str) -> None:
             timeout=_TRIAL_SECONDS,
         )  # fmt: skip
         subprocess.run([*as_root("rm", "-rf"), str(places["scratch"])], env={"PATH": path}, check=False)
-    if done.returncode:
-        why = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
-        raise BuilderUnusable(
-            "This system does not let an ordinary user isolate builds, which takes user namespaces and overlays in "
-            f"them ({why}); run it with sudo."
-        )
+    return (done.stderr.strip().splitlines() or ["no reason was given"])[-1] if done.returncode else ""

@@ -70,6 +70,10 @@ class Root(Protocol):
     borrowed: bool
     """Whether pacman finds files there that no package of its own put there."""
 
+    def check(self) -> str:
+        """What it is, in words; BuilderUnusable if it is not there."""
+        ...
+
     def layers(self) -> tuple[Layer, ...]:
         """What the overlays of every build start from; BuilderUnusable if it is not there."""
         ...
@@ -83,12 +87,17 @@ class DirectoryRoot:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def layers(self) -> tuple[Layer, ...]:
-        """The folder itself."""
+    def check(self) -> str:
+        """Look for makepkg."""
         if not (self._folder / "usr/bin/makepkg").exists():
             raise BuilderUnusable(
                 f"{self._folder} is not a root with makepkg; make one with `pacstrap -c {self._folder} base-devel`."
             )
+        return f"the folder {self._folder}"
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The folder itself."""
+        self.check()
         return (Layer(self._folder),)
 
 
@@ -101,8 +110,8 @@ class HostRoot:
         self._folder = folder
         self._machine = machine
 
-    def layers(self) -> tuple[Layer, ...]:
-        """Make the skeleton anew, so that it follows the machine's updates."""
+    def check(self) -> str:
+        """Look for makepkg, and whether builds would see the builder's data."""
         usr = self._machine / "usr"
         if self._folder.resolve().is_relative_to(usr):
             raise BuilderUnusable(
@@ -112,12 +121,17 @@ class HostRoot:
             raise BuilderUnusable(
                 "makepkg is missing; install pacman and makepkg, or set builder.root to a folder."
             )
+        return f"this machine's {usr}"
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Make the skeleton anew, so that it follows the machine's updates."""
+        self.check()
         fresh = self._folder.with_name(self._folder.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
         self._assemble(fresh)
         shutil.rmtree(self._folder, ignore_errors=True)
         fresh.rename(self._folder)
-        return (Layer(self._folder), Layer(usr, "usr"))
+        return (Layer(self._folder), Layer(self._machine / "usr", "usr"))
 
     def _assemble(self, folder: Path) -> None:
         for name in _FOLDERS:

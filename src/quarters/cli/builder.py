@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter, Token
+from rich.text import Text
 
+from quarters.cli.output import Json
 from quarters.cli.running import ConfigFile, Executor, Root, Slots
 from quarters.model.errors import ConfigInvalid, Unavailable
 from quarters.model.size import Size
@@ -21,6 +23,10 @@ app = App(
     "hands its builds back, or finishes them first if builder.on_stop says so; what is built but not sent yet it sends "
     "after its next start.",
 )
+
+TokenFile = Annotated[
+    Path | None, Parameter(help="File with the token; or set QUARTERS_TOKEN, but never an argument.")
+]
 
 _DESCRIPTOR = "/proc/self/fd/"
 _VARIABLES = ("QUARTERS_TOKEN", "QUARTERS_BUILDER__TOKEN")
@@ -61,9 +67,7 @@ async def builder(
     *,
     config: ConfigFile = None,
     machine: Machine | None = None,
-    token_file: Annotated[
-        Path | None, Parameter(help="File with the token; or set QUARTERS_TOKEN, but never an argument.")
-    ] = None,
+    token_file: TokenFile = None,
     parent: Annotated[int | None, Parameter(show=False)] = None,
 ) -> None:
     """Run a builder until it is told to stop."""
@@ -87,6 +91,39 @@ async def builder(
     logs.configure(quiet=parent is not None and sys.stderr.isatty())
     stop, hurry = signals(2)
     await run(chosen, stop, hurry)
+
+
+@app.command
+async def check(
+    *,
+    config: ConfigFile = None,
+    machine: Machine | None = None,
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> int:
+    """Look at this machine: what works, what does not and how to mend it; the exit code is 1 if it cannot build."""
+    from quarters.builder.findings import Verdict
+    from quarters.cli import output
+    from quarters.cli.running import settings
+    from quarters.wiring.builder import examine
+
+    token = _read(token_file) if token_file else os.environ.get("QUARTERS_TOKEN")
+    chosen = settings(config, builder={**vars(machine or Machine()), "token": token})
+    found = await examine(chosen)
+    can_build = all(it.verdict is not Verdict.BAD for it in found)
+    if json:
+        output.show({"can_build": can_build, "findings": found})
+    else:
+        marks = {
+            Verdict.GOOD: Text("✓", "green"),
+            Verdict.DOUBTFUL: Text("!", "yellow"),
+            Verdict.BAD: Text("✗", "red"),
+        }
+        output.table(
+            ("", "WHAT", "FOUND", "TO MEND IT"),
+            ((marks[it.verdict], it.name, it.says, it.mend) for it in found),
+        )
+    return 0 if can_build else 1
 
 
 def hide_token(environ: MutableMapping[str, str]) -> None:

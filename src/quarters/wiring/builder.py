@@ -3,15 +3,19 @@
 import asyncio
 from datetime import UTC, datetime
 
+from quarters.builder import examination
 from quarters.builder.agent import Agent
 from quarters.builder.executors import registry
 from quarters.builder.executors.container import Container
 from quarters.builder.executors.executor import Executor
 from quarters.builder.executors.sandbox import Sandbox
+from quarters.builder.findings import Finding
 from quarters.builder.root import choice
+from quarters.builder.root.provision import Provision
 from quarters.builder.settings import OnStop
 from quarters.config import Config
 from quarters.model.errors import QuartersError
+from quarters.model.token import Token
 from quarters.protocol.client import Client
 from quarters.protocol.client.trust import Trust
 from quarters.wiring.data_folder import guard
@@ -21,6 +25,31 @@ from quarters.wiring.loops import kept_running
 def check(config: Config) -> None:
     """BuilderUnusable if builds cannot be isolated here, and why."""
     executor(config).check()
+
+
+async def examine(config: Config) -> list[Finding]:
+    """What of this machine and its server works, and what does not."""
+    settings = config.builder
+    found = await asyncio.to_thread(lambda: list(examination.machine(settings, _roots(config).look)))
+    found.append(await examination.isolation(settings, lambda: executor(config), config.container.engine))
+    async with Client(settings.server, settings.token, Trust(settings.ca, settings.pin)) as client:
+        found += await examination.server(settings, Asked(client), _now)
+    return found
+
+
+class Asked:
+    """The server, as an examination asks it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def clock(self) -> datetime | None:
+        """Its clock."""
+        return await self._client.clock()
+
+    async def token(self) -> Token:
+        """The token that this client bears."""
+        return await self._client.tokens.current()
 
 
 async def run(config: Config, stop: asyncio.Event, hurry: asyncio.Event) -> None:
@@ -62,12 +91,14 @@ def executor(config: Config) -> Executor:
     return registry.chosen(
         config.builder,
         {
-            "sandbox": lambda settings: Sandbox(
-                settings, choice.chosen(settings, config.root, config.container.engine, _now)
-            ),
+            "sandbox": lambda settings: Sandbox(settings, _roots(config)),
             "container": lambda settings: Container(settings, config.container, _now),
         },
     )
+
+
+def _roots(config: Config) -> Provision:
+    return choice.chosen(config.builder, config.root, config.container.engine, _now)
 
 
 def _now() -> datetime:

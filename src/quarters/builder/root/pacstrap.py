@@ -16,6 +16,7 @@ from quarters.builder.failure import BuilderUnusable, BuildFailed
 from quarters.builder.keyrings import Keyrings
 from quarters.builder.root import tools
 from quarters.builder.root.settings import RootSettings
+from quarters.builder.workspace import PATH
 
 _MACHINES = Path("/etc/pacman.d/gnupg")
 _FOLDERS = (
@@ -42,7 +43,10 @@ class Pacstrap:
         self._keyrings = Keyrings(data / "cache" / "keyrings")
 
     def origin(self) -> str:
-        """Of all settings but the refresh, and of the file of keys."""
+        """Of all settings but the refresh, and of the file of keys; pacman and keys have to be there."""
+        if shutil.which("pacman", path=PATH) is None:
+            raise BuilderUnusable("The root pacstrap is installed by pacman, which cannot be found.")
+        self._given()
         digest = hashlib.sha256(self._arch.encode())
         digest.update(
             msgspec.json.encode(msgspec.structs.replace(self._settings, refresh=0, image=""), enc_hook=str)
@@ -116,18 +120,20 @@ class Pacstrap:
             lines += [f"[{name}]", *(f"Server = {mirror}" for mirror in self._settings.mirrors)]
         return "\n".join(lines) + "\n"
 
-    async def _keyring(self) -> Path | None:
-        given = self._settings.keyring
-        if given is None:
-            if _MACHINES.is_dir():
-                return _MACHINES
+    def _given(self) -> Path | None:
+        """What keys are in: a keyring, or a file."""
+        if self._settings.keyring is None and not _MACHINES.is_dir():
             if self._settings.sig_level.split()[0] == "Never":
                 return None
             raise BuilderUnusable(
                 "There is nothing to verify the root's packages with: this machine has no /etc/pacman.d/gnupg; set "
                 "root.keyring."
             )
-        if given.is_dir():
+        return self._settings.keyring or _MACHINES
+
+    async def _keyring(self) -> Path | None:
+        given = self._given()
+        if given is None or given.is_dir():
             return given
         try:
             return await self._keyrings.holding([await asyncio.to_thread(_keys, given)])

@@ -15,6 +15,10 @@ class Provision(Protocol):
     borrowed: bool
     """Whether pacman finds files there that no package of its own put there."""
 
+    def look(self) -> str:
+        """What builds start from, in words, without making it; BuilderUnusable if that cannot work."""
+        ...
+
     async def start(self) -> None:
         """Have a root; BuilderUnusable if there is none to be had."""
         ...
@@ -35,6 +39,10 @@ class Standing:
         self.borrowed = root.borrowed
         self._root = root
         self._layers: tuple[Layer, ...] = ()
+
+    def look(self) -> str:
+        """See whether it is there."""
+        return self._root.check()
 
     async def start(self) -> None:
         """Look at it."""

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -65,6 +65,20 @@ class Renewed:
         self._making = asyncio.Lock()
         self._ageing: asyncio.Task[None] | None = None
 
+    def look(self) -> str:
+        """How old the newest root is, or that none was made yet."""
+        origin = self._origin()
+        newest = self._newest() if self._folder.is_dir() else None
+        if newest is None:
+            return "a root that is made when the builder starts"
+        age = self._now() - datetime.fromtimestamp(newest.made, UTC)
+        others = (
+            ""
+            if newest.origin == origin
+            else "; one of the settings as they are now is made at the next start"
+        )
+        return f"{newest.folder}, made {age.total_seconds() / 3600:.1f} hours ago{others}"
+
     async def start(self) -> None:
         """Take the newest root or, where it was made of something else than the settings say now, make one.
 
@@ -73,7 +87,7 @@ class Renewed:
         self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         for unfinished in self._folder.glob(f"*{_NEW}"):
             await remove(unfinished)
-        self._current = max(self._all(), key=lambda it: it.made, default=None)
+        self._current = self._newest()
         if self._current is None:
             await self.renew()
         elif self._current.origin != await asyncio.to_thread(self._origin):
@@ -147,6 +161,9 @@ class Renewed:
 
     def _origin(self) -> str:
         return self._maker.origin()[:16]
+
+    def _newest(self) -> _Edition | None:
+        return max(self._all(), key=lambda it: it.made, default=None)
 
     def _all(self) -> list[_Edition]:
         return [edition for path in self._folder.iterdir() if (edition := _Edition.at(path)) is not None]

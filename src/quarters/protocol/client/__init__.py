@@ -1,5 +1,7 @@
 """The one HTTP client of the API: the builder, the command line and the tests use it."""
 
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 
@@ -63,6 +65,12 @@ class Client:
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
+
+    async def clock(self) -> datetime | None:
+        """What the server's clock says, to the second; None where whatever answers does not say it."""
+        async with self._transport.opened("GET", "/health/ready") as answer:
+            date = answer.headers.get("Date")
+        return parsedate_to_datetime(date) if date else None
 
     async def ready(self) -> None:
         """Return if the server is ready, else raise ServerUnreachable or Unavailable."""

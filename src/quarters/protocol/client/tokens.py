@@ -22,6 +22,10 @@ class Tokens:
         """Create a token; its secret is in the answer and nowhere else."""
         return await self._transport.call("POST", below(_ALL), CreatedToken, send=new)
 
+    async def current(self) -> Token:
+        """The one that this client bears; Unauthenticated if it bears none."""
+        return await self._transport.call("GET", below(_ALL, "current"), Token)
+
     async def revoke(self, token: int) -> None:
         """End a token's life at once."""
         await self._transport.exchange("DELETE", below(_ALL, token))

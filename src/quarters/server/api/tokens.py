@@ -5,7 +5,8 @@ from litestar.params import JSONBody
 
 from quarters.model.token import Scope, Token
 from quarters.protocol.resources import CreatedToken, NewToken, Page
-from quarters.server.routes import API, LIMIT, Cursor, Given, Id, Limit, needs
+from quarters.server.auth import bearer
+from quarters.server.routes import API, LIMIT, Asking, Cursor, Given, Id, Limit, needs
 
 
 @get("/", **needs(Scope.ADMIN, "listTokens"))
@@ -20,6 +21,12 @@ async def create_token(services: Given, data: JSONBody[NewToken]) -> CreatedToke
     return await services.tokens.create(data)
 
 
+@get("/current", **needs(Scope.READ, "showCurrentToken"))
+async def show_current_token(request: Asking) -> Token:
+    """The token that this request bears, without its secret."""
+    return bearer(request)
+
+
 @delete("/{token:int}", **needs(Scope.ADMIN, "revokeToken", 404))
 async def revoke_token(services: Given, token: Id) -> None:
     """End a token's life at once."""
@@ -28,4 +35,5 @@ async def revoke_token(services: Given, token: Id) -> None:
 
 def router() -> Router:
     """The routes of this resource."""
-    return Router(f"{API}/tokens", route_handlers=[list_tokens, create_token, revoke_token], tags=["tokens"])
+    handlers = [list_tokens, create_token, show_current_token, revoke_token]
+    return Router(f"{API}/tokens", route_handlers=handlers, tags=["tokens"])
