@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from quarters.model.errors import DatabaseBusy, Unavailable
+from quarters.storage import ownership
 from quarters.storage.ownership import owned
+from tests.postgresql import own_postgresql
 
 _HOLDERS = """SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
 WHERE locktype = 'advisory' AND datname = current_database()"""
@@ -35,6 +37,24 @@ async def test_a_lock_that_is_lost_with_its_connection_is_taken_again(database_u
                 await asyncio.sleep(0.1)
         async with owned(database_url):
             assert await holders(connection)
+
+
+async def test_a_lock_is_taken_again_after_postgresql_was_away_for_several_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ownership, "_LOOK", 0.1)
+    with own_postgresql() as server:
+        url = f"{server.url}/postgres"
+        async with owned(url):
+            await asyncio.to_thread(server.stop)
+            await asyncio.sleep(1)
+            await asyncio.to_thread(server.start)
+            async with (
+                asyncio.timeout(60),
+                await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
+            ):
+                while not await holders(connection):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.1)
 
 
 async def test_a_database_that_is_not_there_is_told_in_a_sentence() -> None:

@@ -164,14 +164,18 @@ class Leases:
     async def run(self) -> None:
         """Take builds back from builders that went silent, and clear away what lost attempts sent; without end."""
         while True:
-            # After a restart, and after the clock was set, builders that are alive first get the time to say so.
-            await self._database.write(leases.shorten, self._now() + self._lasts)
-            await asyncio.sleep(self._lasts.total_seconds())
-            while not await self._clock_set_within_a_heartbeat():
-                try:
+            try:
+                await self._give_time()
+                while not await self._clock_set_within_a_heartbeat():
                     await self.sweep()
-                except QuartersError as error:
-                    log.warning("silent builders could not be looked for", error=str(error))
+            except QuartersError as error:
+                log.warning("silent builders could not be looked for", error=str(error))
+                await asyncio.sleep(self._settings.heartbeat)
+
+    async def _give_time(self) -> None:
+        """After a start, after the clock was set, and after the database was away, builders first get the time to report."""
+        await self._database.write(leases.shorten, self._now() + self._lasts)
+        await asyncio.sleep(self._lasts.total_seconds())
 
     async def _clock_set_within_a_heartbeat(self) -> bool:
         """Wait for so long; whether the clock went otherwise than time did: it was set, or the machine slept."""

@@ -86,7 +86,8 @@ async def _hold(engine: Engine, connection: Connection) -> None:
 
 def _still_locked(engine: Engine, connection: Connection) -> Connection:
     try:
-        connection.execute(text("SELECT 1"))
+        if not connection.invalidated:
+            connection.execute(text("SELECT 1"))
     except OperationalError:
         connection.invalidate()
     if not connection.invalidated:

@@ -7,6 +7,8 @@ from typing import NoReturn
 
 import structlog
 
+from quarters.model.errors import Unavailable
+
 _SHARE = 0.1
 """How much of the time a loop looks at its rows while it is notified all the time."""
 
@@ -75,6 +77,10 @@ class Wakeups:
             mark, began = self.mark(topic), clock()
             try:
                 await look()
+            except Unavailable as error:
+                structlog.get_logger(__name__).warning(
+                    "a loop waits", look=look.__qualname__, error=str(error)
+                )
             except Exception:  # noqa: BLE001 - the loop's outermost frame
                 structlog.get_logger(__name__).exception("a loop had trouble", look=look.__qualname__)
             ended = clock()
