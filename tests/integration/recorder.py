@@ -15,7 +15,7 @@ import msgspec
 
 from quarters.builder.agent import Agent
 from quarters.builder.engine.settings import ContainerSettings
-from quarters.builder.settings import BuilderSettings
+from quarters.builder.settings import BuilderSettings, NetworkIsolation
 from quarters.config import Config
 from quarters.model.build import Step
 from quarters.model.errors import LeaseLost, ServerUnreachable
@@ -237,6 +237,8 @@ def assignment(build: int = 1, **changes: Any) -> Assignment:
 def settings(data: Path, **changes: Any) -> BuilderSettings:
     """A builder whose folder is `data`."""
     fields: dict[str, Any] = {"name": "one", "data": data, "token": TOKEN, "arches": ("x86_64",)}
+    # Sources of tests are served by this machine itself.
+    fields["network_isolation"] = NetworkIsolation.OFF
     return BuilderSettings(**(fields | changes))
 
 

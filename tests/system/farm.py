@@ -72,6 +72,8 @@ class Farm:
         """That of a user who keeps everything in the folder."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("QUARTERS_")}
         own = {"XDG_CONFIG_HOME": str(self.folder / "home"), "QUARTERS_STORAGE__DATA": str(self.data)}
+        # Sources of tests are served by this machine itself.
+        own["QUARTERS_BUILDER__NETWORK_ISOLATION"] = "off"
         return kept | own | dict(self.settings)
 
     def server(self, command: str = "server", *options: str) -> subprocess.Popen[str]:

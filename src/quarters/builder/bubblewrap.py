@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,6 +19,7 @@ from quarters.builder import rootless, seccomp
 from quarters.builder.cleanup import to_the_end
 from quarters.builder.command import BUILD_USER, Command
 from quarters.builder.failure import BuildFailed
+from quarters.builder.network import RESOLVER, Namespace
 from quarters.builder.watchdog import Watchdog
 from quarters.builder.workspace import OWN, PATH, Workspace
 from quarters.model.build import Reason
@@ -42,19 +44,25 @@ class Layer(msgspec.Struct, frozen=True):
         return f"{self.skeleton}:{self.lower}" if self.skeleton else str(self.lower)
 
 
+class Surroundings(NamedTuple):
+    """What a command has beside its root: folders below `stores`, and limits; None is the machine's network, if any."""
+
+    stores: Path
+    watchdog: Watchdog
+    namespace: Namespace | None = None
+
+
 async def run(
     command: Command,
     layers: tuple[Layer, ...],
     workspace: Workspace,
-    stores: Path,
-    watchdog: Watchdog,
+    around: Surroundings,
     output: Callable[[bytes], None],
 ) -> int:
     """Run `command` in the root that `layers` and what `workspace` changed make; return its exit code.
 
-    Its stores are folders below `stores`. What it prints goes to `output`; if that raises, or the caller is cancelled,
-    the command is killed. When this returns or raises, no process of the command is left. BuildFailed if it passed a
-    limit of `watchdog`.
+    What it prints goes to `output`; if that raises, or the caller is cancelled, the command is killed. When this returns
+    or raises, no process of the command is left. BuildFailed if it passed a limit.
     """
     reader, writer = os.pipe()
     filter_ = _filter(command) if command.installing else None
@@ -63,10 +71,17 @@ async def run(
         with (command.stdin or Path(os.devnull)).open("rb") as stdin:
             process = await asyncio.create_subprocess_exec(
                 *_outer(
-                    command,
-                    [*watchdog.joining, *_mounts(layers, workspace), *_shared(command, workspace, stores)],
+                    [
+                        *around.watchdog.joining,
+                        *_mounts(layers, workspace),
+                        *_shared(command, workspace, around.stores),
+                        *(_resolver(workspace, around.namespace) if command.network else ()),
+                    ],
                     workspace,
-                    handed,
+                    [
+                        *(around.namespace.entering if around.namespace else ()),
+                        *_inner(command, workspace, handed),
+                    ],
                 ),
                 stdin=stdin,
                 stdout=asyncio.subprocess.PIPE,
@@ -83,8 +98,9 @@ async def run(
             os.close(descriptor)
     supervised = _Supervised(process, reader)
     try:
-        watchdog.follow(process.pid, [stores / it.name for it in command.stores if it.writable])
-        return await watchdog.over(supervised.follow(output))
+        written = [around.stores / it.name for it in command.stores if it.writable]
+        around.watchdog.follow(process.pid, written)
+        return await around.watchdog.over(supervised.follow(output))
     finally:
         await to_the_end(supervised.end())
 
@@ -169,16 +185,15 @@ def _filter(command: Command) -> int | None:
     return descriptor
 
 
-def _outer(command: Command, mounts: list[str], workspace: Workspace, handed: tuple[int, ...]) -> list[str]:
+def _outer(mounts: list[str], workspace: Workspace, inner: list[str]) -> list[str]:
     # The kernel kills the first process if the builder dies; the check closes the moment before that was arranged.
     script = "\n".join(
         [
             f'[ "$PPID" = {os.getpid()} ] || exit 1',
             *mounts,
-            *(_resolver(workspace) if command.network else ()),
             # /tmp can be reached by every user, which the workspace's own path cannot; nobody outside sees this.
             f"mount --rbind {shlex.quote(str(workspace.point))} /tmp",
-            "exec " + shlex.join(_inner(command, workspace, handed)),
+            "exec " + shlex.join(inner),
         ]
     )
     # In this order: who enters a user namespace is no longer killed with its parent.
@@ -219,14 +234,16 @@ def _folder(path: Path) -> str:
     return f"if [ -L {at} ] || [ ! -d {at} ]; then rm -rf {at}; mkdir -m 755 {at}; fi"
 
 
-def _resolver(workspace: Workspace) -> list[str]:
+def _resolver(workspace: Workspace, namespace: Namespace | None) -> list[str]:
     # Bound, not written: after packages were installed, nobody may write to paths that they could have made links of,
     # nor mount over what these lead to.
     folder, file = (shlex.quote(str(workspace.point / name)) for name in ("etc", "etc/resolv.conf"))
+    own = shlex.quote(str(workspace.folder / "resolv.conf")) if namespace else "/etc/resolv.conf"
     return [
-        f"if [ -e /etc/resolv.conf ] && [ -d {folder} ] && [ ! -L {folder} ]; then",
+        *([f"echo {shlex.quote(RESOLVER)} >{own}; chmod 644 {own}"] if namespace else []),
+        f"if [ -e {own} ] && [ -d {folder} ] && [ ! -L {folder} ]; then",
         f"  if [ -L {file} ] || [ ! -f {file} ]; then rm -rf {file}; : >{file}; fi",
-        f"  mount --bind /etc/resolv.conf {file}",
+        f"  mount --bind {own} {file}",
         "fi",
     ]
 

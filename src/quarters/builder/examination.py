@@ -7,14 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from quarters.builder import cgroups, rootless
+from quarters.builder import cgroups, network, rootless
 from quarters.builder.capacity import Capacity
 from quarters.builder.engine.api import EngineError
 from quarters.builder.engine.engine import Engine
 from quarters.builder.executors.executor import Executor
 from quarters.builder.failure import BuilderUnusable
 from quarters.builder.findings import Finding, bad, doubtful, good
-from quarters.builder.settings import BuilderSettings
+from quarters.builder.settings import BuilderSettings, NetworkIsolation
 from quarters.builder.workspace import PATH
 from quarters.model.errors import Forbidden, NotFound, QuartersError, Unauthenticated
 from quarters.model.size import Size
@@ -150,6 +150,7 @@ def _sandbox(settings: BuilderSettings) -> Iterator[Finding]:
     else:
         yield good("namespaces", f"{user} can have them, with overlays")
     yield _control_groups()
+    yield _network(settings.network_isolation)
 
 
 def _control_groups() -> Finding:
@@ -163,6 +164,18 @@ def _control_groups() -> Finding:
         f"None can be had for {', '.join(lacking)}: limits are kept by looking every second.",
         "Run the builder as a systemd service with Delegate=yes, as packaging/ has it.",
     )
+
+
+def _network(wanted: NetworkIsolation) -> Finding:
+    if wanted is NetworkIsolation.OFF:
+        return good("network", "recipes share the machine's, as builder.network_isolation has it")
+    lacking = network.lack()
+    if not lacking:
+        return good("network", "recipes reach none of this machine's own services")
+    mend = "Install slirp4netns and iproute2, and run the builder as root."
+    if wanted is NetworkIsolation.ON:
+        return bad("network", lacking, mend)
+    return doubtful("network", f"{lacking} Recipes that fetch reach this machine's own services.", mend)
 
 
 def _root(look: Callable[[], str]) -> Finding:

@@ -17,6 +17,14 @@ def _machine() -> tuple[str, ...]:
     return (platform.machine(),)
 
 
+class NetworkIsolation(StrEnum):
+    """Whether what recipes run with network has a network namespace of its own."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
 class OnStop(StrEnum):
     """What a builder that is told to stop does with its builds."""
 
@@ -82,6 +90,11 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Processes and threads that one build may have at once; 0 is no limit."""
     cpu_weight: Annotated[int, Meta(ge=1, le=10_000)] = 100
     """What a build gets of busy processors beside others: the weight of its control group; 100 changes nothing."""
+    network_isolation: NetworkIsolation = NetworkIsolation.AUTO
+    """Whether recipes in the `sandbox` that fetch with network are kept from this machine's own services: `on`, `off`, or
+    `auto`, wherever slirp4netns is installed and the builder is root."""
+    allow_local: tuple[str, ...] = ()
+    """Services of this machine that recipes may use nevertheless, such as `["127.0.0.1:8080"]`."""
     on_stop: OnStop = OnStop.HAND_BACK
     """What a builder that is told to stop does with its builds: `hand_back` gives them back to the queue, `finish`
     builds them to their end, until it is told a second time."""

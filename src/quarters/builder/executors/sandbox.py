@@ -11,11 +11,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from quarters.builder import cgroups, dependencies, furnishing, leftovers, limits, rootless
-from quarters.builder.bubblewrap import Layer, run
+from quarters.builder.bubblewrap import Layer, Surroundings, run
 from quarters.builder.buildroot import Used
 from quarters.builder.command import Command
 from quarters.builder.failure import BuilderUnusable
 from quarters.builder.keyrings import Keyrings
+from quarters.builder.network import Networks
 from quarters.builder.root.provision import Provision
 from quarters.builder.settings import BuilderSettings
 from quarters.builder.watchdog import Watchdog
@@ -36,6 +37,7 @@ class Sandbox:
         self._writable: dict[Layer, Layer] = {}
         self._stores = settings.data / "cache"
         self._controllers = cgroups.Controllers({})
+        self._networks = Networks(settings.network_isolation, settings.allow_local, settings.server)
         self._groups = cgroups.prefix(settings.data)
 
     def check(self) -> None:
@@ -48,6 +50,7 @@ class Sandbox:
         if set(str(self._settings.data)) & set(",:\\"):
             raise BuilderUnusable("The path in builder.data may not hold a comma, a colon or a backslash.")
         rootless.check(self._settings.data, PATH)
+        self._networks.check()
 
     async def start(self) -> None:
         """End a predecessor's processes and have a root; BuilderUnusable if that cannot work."""
@@ -57,6 +60,7 @@ class Sandbox:
         self._controllers.clear(self._groups)
         (self._stores / dependencies.PACKAGES.name).mkdir(parents=True, exist_ok=True)
         await self._roots.start()
+        await self._networks.start()
         with self._roots.lent() as layers:
             await asyncio.to_thread(self._with_skeletons, layers)
 
@@ -82,7 +86,8 @@ class Sandbox:
             given = limits.of(assignment, self._settings)
             with self._controllers.group(f"{self._groups}{workspace.folder.name}", given) as group:
                 watchdog = Watchdog(given, group, workspace.folder)
-                yield Overlay(layers, workspace, self._stores, watchdog, borrowed=self._roots.borrowed)
+                around = Surroundings(self._stores, watchdog)
+                yield Overlay(layers, workspace, around, self._networks, borrowed=self._roots.borrowed)
 
     def _furnish(self, assignment: Assignment, workspace: Workspace, layers: tuple[Layer, ...]) -> None:
         for name in OWN:
@@ -110,8 +115,8 @@ class Overlay:
         self,
         layers: tuple[Layer, ...],
         workspace: Workspace,
-        stores: Path,
-        watchdog: Watchdog,
+        around: Surroundings,
+        networks: Networks,
         *,
         borrowed: bool,
     ) -> None:
@@ -119,21 +124,23 @@ class Overlay:
         self.owner = workspace.uid
         self._layers = layers
         self._workspace = workspace
-        self._stores = stores
-        self._watchdog = watchdog
-        self._keyrings = Keyrings(stores / "keyrings")
+        self._around = around
+        self._networks = networks
+        self._keyrings = Keyrings(around.stores / "keyrings")
 
     async def run(self, command: Command, output: Callable[[bytes], None]) -> int:
         """Run it in namespaces of its own, whose end is the end of all that it started."""
-        return await run(command, self._layers, self._workspace, self._stores, self._watchdog, output)
+        async with self._networks.of(command) as namespace:
+            around = self._around._replace(namespace=namespace)
+            return await run(command, self._layers, self._workspace, around, output)
 
     async def oom_kills(self) -> int:
         """As the control group of this build counts, or of this builder where builds have none."""
-        return self._watchdog.oom_kills
+        return self._around.watchdog.oom_kills
 
     def elsewhere(self) -> Used:
         """What the watchdog saw: a build that needs too much is over before it could be measured."""
-        return Used(memory=self._watchdog.most_memory)
+        return Used(memory=self._around.watchdog.most_memory)
 
     async def trust(self, keys: Collection[str]) -> None:
         """Lay a keyring of all over that of the layer below all others."""
@@ -145,7 +152,7 @@ class Overlay:
 
     async def harvest(self) -> None:
         """Move packages to the builder's cache; pacman verifies them at each use."""
-        dependencies.harvest(self._workspace, self._stores / dependencies.PACKAGES.name)
+        dependencies.harvest(self._workspace, self._around.stores / dependencies.PACKAGES.name)
 
     async def results(self) -> Path | None:
         """Where they are."""
