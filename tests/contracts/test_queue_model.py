@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -12,13 +13,15 @@ from sqlalchemy.pool import StaticPool
 
 from quarters.model.build import BROKEN, OPEN, SATISFIED, Event, Outcome, Reason, State
 from quarters.model.builder import Builder, BuilderState
+from quarters.model.errors import LeaseLost
 from quarters.model.recipe import NeedKind
 from quarters.model.repository import Repository
 from quarters.planning.retries import DEFAULTS
 from quarters.protocol.builds import Finish, LeaseKey
 from quarters.scheduler import claims, finishing
+from quarters.scheduler.claims import Claimed
 from quarters.scheduler.selection import Rules
-from quarters.storage import builds, leases, needs, repositories, requests
+from quarters.storage import builders, builds, leases, needs, repositories, requests
 from quarters.storage.schema import builds as rows
 from quarters.storage.schema import metadata
 from tests.contracts.farm import recipe
@@ -35,6 +38,8 @@ class _Known:
         self.needs = set(prerequisites)
         self.state = State.WAITING
         self.lease: LeaseKey | None = None
+        self.lost: LeaseKey | None = None
+        """The lease of the last attempt, if that was lost."""
         self.expires = datetime.max.replace(tzinfo=UTC)
         self.tries = 0
         self.again = datetime.min.replace(tzinfo=UTC)
@@ -47,6 +52,8 @@ class Queue(RuleBasedStateMachine):
         super().__init__()
         self.now = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
         self.known: dict[int, _Known] = {}
+        self.over: list[tuple[LeaseKey, str]] = []
+        """Leases of attempts that have ended, with how."""
         self.engine = create_engine("sqlite://", poolclass=StaticPool)
         metadata.create_all(self.engine)
         with self.engine.begin() as connection:
@@ -68,23 +75,68 @@ class Queue(RuleBasedStateMachine):
         rank = self.known[old].rank
         self._add(rank, self._some_below(rank, data), (old,))
 
-    @rule(free=st.integers(1, 3))
-    def a_builder_asks(self, free: int) -> None:
+    @rule(free=st.integers(1, 3), limit=st.sampled_from([0, 0, 1, 2, 4]))
+    def a_builder_asks(self, free: int, limit: int) -> None:
         builder = Builder(
             name="anvil", arches=("x86_64",), slots=9, state=BuilderState.ENABLED, last_seen=self.now
         )
         with self.engine.begin() as connection:
-            found = claims.claim(connection, builder, free, _LASTS, _LASTS, Rules())
+            found = claims.claim(connection, builder, free, _LASTS, _LASTS, Rules(limit=limit))
         possible = [
             n for n in self.known if self._state(n) is State.READY and self.known[n].again <= self.now
         ]
-        assert len(found) == min(free, len(possible))
+        room = max(0, limit - len(self._in(State.RUNNING))) if limit else free
+        assert len(found) == min(free, room, len(possible))
         for one in found:
             assert one.build.id in possible
-            known = self.known[one.build.id]
-            known.state, known.expires = State.RUNNING, one.lease.expires_at
-            known.lease = LeaseKey(one.build.id, one.lease.attempt, one.lease.token)
-            known.tries += 1
+            self._begin(one)
+
+    @precondition(lambda self: bool(self._in(State.RUNNING)))
+    @rule(data=st.data())
+    def a_builder_says_that_it_is_alive(self, data: st.DataObject) -> None:
+        known = self.known[data.draw(st.sampled_from(self._in(State.RUNNING)))]
+        assert known.lease is not None
+        known.expires = self.now + _LASTS
+        with self.engine.begin() as connection:
+            leases.standing(connection, known.lease.build, known.lease.attempt, known.lease.lease)
+            leases.renew(connection, known.lease.build, known.expires)
+
+    @precondition(lambda self: bool(self.over))
+    @rule(data=st.data())
+    def nothing_counts_that_is_said_under_an_old_lease(self, data: st.DataObject) -> None:
+        lease, outcome = data.draw(st.sampled_from(self.over))
+        other = Outcome.TIMED_OUT if outcome != Outcome.TIMED_OUT else Outcome.SKIPPED
+        with self.engine.begin() as connection:
+            with pytest.raises(LeaseLost):
+                leases.standing(connection, lease.build, lease.attempt, lease.lease)
+            with pytest.raises(LeaseLost):
+                finishing.finish(connection, lease, Finish(outcome=other, steps=()), self.now)
+
+    @precondition(lambda self: bool(self._lost()))
+    @rule(data=st.data())
+    def who_lost_a_build_gets_it_back_only_where_nobody_has_begun_it(self, data: st.DataObject) -> None:
+        lost = data.draw(st.sampled_from(self._lost()))
+        possible = self._state(lost.build) is State.READY
+        with self.engine.begin() as connection:
+            if not possible:
+                with pytest.raises(LeaseLost):
+                    claims.resume(connection, lost, _LASTS, self.now)
+                return
+            again, repeated = (claims.resume(connection, lost, _LASTS, self.now) for _ in range(2))
+        assert again.lease == repeated.lease
+        self._begin(again)
+
+    @precondition(lambda self: bool(self._in(State.RUNNING)))
+    @rule()
+    def the_builder_is_disabled_for_a_moment(self) -> None:
+        with self.engine.begin() as connection:
+            taken = finishing.disable(connection, "anvil", self.now)
+            builders.set_state(connection, "anvil", BuilderState.ENABLED, self.now)
+        assert taken == self._in(State.RUNNING)
+        for number in taken:
+            self._end(number, Outcome.HANDED_BACK)
+            known = self.known[number]
+            known.state, known.again, known.tries = State.READY, self.now, known.tries - 1
 
     @precondition(lambda self: bool(self._in(State.RUNNING)))
     @rule(data=st.data(), outcome=st.sampled_from([Outcome.SKIPPED, Outcome.TIMED_OUT, Outcome.FAILED]))
@@ -97,6 +149,7 @@ class Queue(RuleBasedStateMachine):
         for _ in range(2):
             with self.engine.begin() as connection:
                 finishing.finish(connection, known.lease, said, self.now)
+        self._end(number, outcome)
         if outcome is Outcome.FAILED:
             self._fail(known, reason)
         else:
@@ -113,6 +166,7 @@ class Queue(RuleBasedStateMachine):
                 builds.succeed(connection, number, self.now)
             else:
                 builds.fail(connection, number, Reason.PUBLISH_REJECTED, "No.", self.now)
+        self._end(number, Outcome.BUILT)
         self.known[number].state = State.SUCCEEDED if good else State.FAILED
 
     @rule(seconds=st.sampled_from([1, 10, 100, 100_000]))
@@ -122,6 +176,8 @@ class Queue(RuleBasedStateMachine):
             lost = finishing.lose_expired(connection, self.now)
         assert sorted(lost) == [n for n in self._in(State.RUNNING) if self.known[n].expires < self.now]
         for number in lost:
+            self._end(number, leases.LOST)
+            self.known[number].lost = self.known[number].lease
             self._fail(self.known[number], Reason.BUILDER_LOST)
 
     @precondition(lambda self: bool(self._open()))
@@ -130,6 +186,8 @@ class Queue(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(self._open()))
         with self.engine.begin() as connection:
             builds.cancel(connection, number, self.now, "Cancelled.")
+        if self._state(number) is State.RUNNING:
+            self._end(number, "cancelled")
         self.known[number].state = State.CANCELLED
 
     @precondition(lambda self: bool(self._retriable()))
@@ -177,6 +235,20 @@ class Queue(RuleBasedStateMachine):
     def _some_below(self, rank: int, data: st.DataObject) -> set[int]:
         below = sorted(n for n in self._newest() if self.known[n].rank < rank)
         return data.draw(st.sets(st.sampled_from(below), max_size=3)) if below else set()
+
+    def _lost(self) -> list[LeaseKey]:
+        return [known.lost for known in self.known.values() if known.lost is not None]
+
+    def _begin(self, claimed: Claimed) -> None:
+        known, lease = self.known[claimed.build.id], claimed.lease
+        known.state, known.expires, known.lost = State.RUNNING, lease.expires_at, None
+        known.lease = LeaseKey(lease.build, lease.attempt, lease.token)
+        known.tries += 1
+
+    def _end(self, number: int, outcome: str) -> None:
+        lease = self.known[number].lease
+        assert lease is not None
+        self.over.append((lease, outcome))
 
     def _fail(self, known: _Known, reason: Reason) -> None:
         again = DEFAULTS.at(reason, known.tries, self.now)
