@@ -240,3 +240,30 @@ async def test_no_more_recipes_are_evaluated_side_by_side_than_allowed() -> None
 
     await asyncio.gather(*(one() for _ in range(6)))
     assert most == 2
+
+
+HOOKED = {
+    ".CI/prepare": "pacman -Sy nothing\n$CAUR_PUSH 'echo pushed'\nsed -i 's/^pkgname=thing/&-v3/' PKGBUILD\nexit 123\n",
+    ".CI/interfere.patch": "--- a/PKGBUILD\n+++ b/PKGBUILD\n@@ -2 +2 @@\n-pkgver=1\n+pkgver=2\n",
+    ".CI/PKGBUILD.prepend": "_more=(one two)\n",
+    ".CI/PKGBUILD.append": 'depends=("${_more[@]}")\n',
+}
+
+
+async def test_a_recipe_is_read_as_its_hooks_leave_it() -> None:
+    async def archive() -> bytes:
+        return packed(GOOD, **HOOKED)
+
+    recipe = Pacman().parse_recipe(await Evaluator(60, 2).srcinfo(archive, hooks=True))
+    assert (recipe.pkgbase, recipe.version) == ("thing-v3", "2-1")
+    assert [str(need.dependency) for need in recipe.needs] == ["one", "two"]
+    assert Pacman().parse_recipe(await Evaluator(60, 2).srcinfo(archive)).pkgbase == "thing"
+
+
+async def test_a_native_hook_takes_the_place_of_the_one_of_its_name() -> None:
+    async def archive() -> bytes:
+        others = {".CI/PKGBUILD.append": "pkgname=one\n", ".quarters/PKGBUILD.append": "pkgname=two\n"}
+        return packed(GOOD, **others)
+
+    printed = await Evaluator(60, 2).srcinfo(archive, hooks=True)
+    assert Pacman().parse_recipe(printed).pkgbase == "two"

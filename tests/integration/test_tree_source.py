@@ -198,6 +198,42 @@ async def test_two_folders_with_one_pkgbase_are_a_problem_that_names_both(
     assert await followed.generation() == generation + 2
 
 
+async def test_recipes_whose_hooks_rename_them_are_known_by_the_names_that_they_will_have(
+    git: Git, followed: Followed
+) -> None:
+    """As in real trees, where several folders hold one upstream's recipe, each with hooks of its own."""
+    for folder in ("linux-v2", "linux-v3"):
+        git.write(folder, "7.1-1", "linux")
+        (git.folder / folder / ".CI").mkdir()
+        prepare = f"sed -i 's/^pkgname=linux/pkgname={folder}/' PKGBUILD\n"
+        (git.folder / folder / ".CI" / "prepare").write_text(prepare)
+    git.write("glib", "2.0-1")
+    (git.folder / "glib" / ".CI").mkdir()
+    (git.folder / "glib" / ".CI" / "PKGBUILD.append").write_text(
+        "pkgname=(glib glib-docs)\nunset -f package\npackage_glib() { :; }\npackage_glib-docs() { :; }\n"
+    )
+    git.write("plain", "1.0-1")
+    (git.folder / "plain" / ".CI").mkdir()
+    (git.folder / "plain" / ".CI" / "prepare").write_text("echo no name is set here\n")
+    git.commit()
+    await followed.add(git.folder)
+    found = await followed.recipes()
+    assert set(found) == {"glib", "linux-v2", "linux-v3", "plain"}
+    assert all(view.recipe for view in found.values())
+    glib = found["glib"].recipe
+    assert glib is not None
+    assert [it.name for it in glib.outputs] == ["glib", "glib-docs"]
+
+
+async def test_hooks_that_leave_no_recipe_are_a_problem_that_names_them(git: Git, followed: Followed) -> None:
+    git.write("linux-v3", "7.1-1", "linux")
+    (git.folder / "linux-v3" / ".CI").mkdir()
+    (git.folder / "linux-v3" / ".CI" / "PKGBUILD.append").write_text("pkgname='not a name'\n")
+    git.commit()
+    await followed.add(git.folder)
+    assert (await followed.recipes())["linux-v3"].problem.startswith("With its hooks: ")
+
+
 async def test_a_broken_recipe_keeps_its_pkgbase_and_says_what_is_wrong(git: Git, followed: Followed) -> None:
     git.write("folder", pkgbase="thing")
     git.commit()
@@ -393,7 +429,7 @@ async def test_what_cannot_be_added_or_asked_for_is_refused(git: Git, followed: 
     add = followed.service.add
     with pytest.raises(Invalid, match="source name"):
         await add(NewSource(name="../x", location="/x", repository="main"))
-    with pytest.raises(Invalid, match="there is aur, git, svn, tree, url"):
+    with pytest.raises(Invalid, match="there is aur, git, gitlab, nvchecker, svn, tree, url"):
         await add(NewSource(name="x", location="/x", repository="main", kind="cvs"))
     with pytest.raises(NotFound, match="nowhere"):
         await add(NewSource(name="x", location="/x", repository="nowhere"))

@@ -19,8 +19,42 @@ ulimit -u 64
 echo 1000 >/proc/self/oom_score_adj
 bsdtar -x -f - -C /recipe --no-same-owner || exit 99
 exec </dev/null
-chmod -R a-w /recipe
-cd /recipe && exec makepkg --printsrcinfo
+cd /recipe
+print() {
+  chmod -R a-w /recipe
+  exec makepkg --printsrcinfo
+}
+"""
+_AS_IT_IS = "print"
+# In the order, and as far as it goes with the rights, in which a build carries hooks out. What they print is no metadata,
+# and they may leave by `exit`.
+_AS_HOOKS_LEAVE_IT = """
+exec 3>&1 >&2
+hook() {
+  local place
+  for place in .quarters .CI; do
+    if [[ -f $place/$1 ]]; then printf %s "$place/$1"; break; fi
+  done
+}
+around() {
+  cd /recipe
+  local before after patch
+  patch=$(hook interfere.patch)
+  [[ -z $patch ]] || patch -Np1 <"$patch"
+  before=$(hook PKGBUILD.prepend) after=$(hook PKGBUILD.append)
+  for part in "$before" PKGBUILD "$after"; do [[ -z $part ]] || { cat "$part"; echo; }; done >/tmp/PKGBUILD
+  cp /tmp/PKGBUILD PKGBUILD
+  exec >&3 3>&-
+  print
+}
+pacman() { :; }
+sudo() { "$@"; }
+export -f pacman sudo
+export CAUR_PUSH="bash -c" CARCH=$(uname -m)
+prepare=$(hook prepare)
+trap 'trap - EXIT; around' EXIT
+if [[ $prepare ]]; then source "./$prepare"; fi
+exit
 """
 _ROOM = 64 << 20
 """Bytes that the recipe's files may take, and as many again in /tmp."""
@@ -40,9 +74,10 @@ class Evaluator:
         self._timeout = timeout
         self._turn = asyncio.Semaphore(at_once)
 
-    async def srcinfo(self, archive: Callable[[], Awaitable[bytes]]) -> str:
+    async def srcinfo(self, archive: Callable[[], Awaitable[bytes]], *, hooks: bool = False) -> str:
         """The .SRCINFO of the recipe whose folder `archive` brings as a tar archive, once it is this one's turn.
 
+        With `hooks`, that of the recipe as those of its hooks leave it that come before a build.
         RecipeInvalid says what is wrong with the recipe, SandboxUnusable that this machine cannot evaluate any.
         """
         async with self._turn:
@@ -51,7 +86,7 @@ class Evaluator:
                 raise RecipeInvalid(
                     f"The recipe's folder has {len(files) >> 20} MiB, too much to evaluate it."
                 )
-            ended = await self._run(files)
+            ended = await self._run(files, _AS_HOOKS_LEAVE_IT if hooks else _AS_IT_IS)
         if not ended.out.startswith(_BEGUN):
             raise SandboxUnusable(_mend(ended))
         if ended.exit_code != 0:
@@ -63,10 +98,10 @@ class Evaluator:
             lines.pop()
         return "".join(lines)
 
-    async def _run(self, archive: bytes) -> Ended:
+    async def _run(self, archive: bytes, script: str) -> Ended:
         try:
             limits = Limits(self._timeout, _MAX_OUTPUT, _MAX_ERRORS)
-            return await run(_command(self._timeout), archive, limits)
+            return await run(_command(script, self._timeout), archive, limits)
         except (FileNotFoundError, PermissionError):
             raise SandboxUnusable(_NOT_INSTALLED) from None
         except TimeoutError:
@@ -79,9 +114,9 @@ class Evaluator:
             ) from None
 
 
-def _command(timeout: float) -> list[str]:
+def _command(script: str, timeout: float) -> list[str]:
     arguments = isolated(memory=("/tmp", "/recipe"), disk={})
-    return [*arguments, "--", "bash", "-c", _SCRIPT, "evaluate", str(max(1, round(timeout)))]
+    return [*arguments, "--", "bash", "-c", _SCRIPT + script, "evaluate", str(max(1, round(timeout)))]
 
 
 _NOT_INSTALLED = (

@@ -18,6 +18,7 @@ from quarters.sources.evaluate import Evaluator, SandboxUnusable
 from quarters.sources.folder import Folder
 from quarters.sources.mirror import Mirror
 from quarters.sources.processes import together
+from quarters.sources.renaming import renamed
 
 _NONE = Defaults()
 _BATCH = 200
@@ -88,8 +89,11 @@ class Intake:
             found |= await asyncio.to_thread(self._committed, folders, believing=believing)
         # These folders are read once more, since each may hold mebibytes.
         rest = [path for path in paths if path not in found]
-        evaluated = await together(*(self._evaluated(revision, path) for path in rest))
-        return found | dict(zip(rest, evaluated, strict=True))
+        found |= await self._evaluated(revision, rest)
+        recipes = {path: it for path, it in found.items() if isinstance(it, Recipe)}
+        return found | await self._evaluated(
+            revision, await renamed(self._mirror, revision, recipes), hooks=True
+        )
 
     def _committed(self, folders: Mapping[str, Folder], *, believing: bool) -> dict[str, Outcome]:
         """Those that need no evaluation."""
@@ -104,15 +108,24 @@ class Intake:
                     found[path] = recipe
         return found
 
-    async def _evaluated(self, revision: str, path: str) -> Outcome:
+    async def _evaluated(
+        self, revision: str, paths: Sequence[str], *, hooks: bool = False
+    ) -> dict[str, Outcome]:
+        """What makepkg says about the folders, or about what their `hooks` make of them."""
+        outcomes = await together(*(self._evaluation(revision, path, hooks=hooks) for path in paths))
+        return dict(zip(paths, outcomes, strict=True))
+
+    async def _evaluation(self, revision: str, path: str, *, hooks: bool) -> Outcome:
         async def archive() -> bytes:
             return await self._mirror.archive(revision, path)
 
         try:
-            printed = await self._evaluator.srcinfo(archive)
+            printed = await self._evaluator.srcinfo(archive, hooks=hooks)
             folders = await self._mirror.read(revision, [path])
             return pacman_recipe.evaluated(folders[path], printed, self._format)
-        except (RecipeInvalid, SandboxUnusable) as error:
+        except RecipeInvalid as error:
+            return RecipeInvalid(f"With its hooks: {error}") if hooks else error
+        except SandboxUnusable as error:
             return error
 
     def _sourced(self, origin: Origin, outcome: Outcome) -> SourcedRecipe:
