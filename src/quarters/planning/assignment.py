@@ -76,7 +76,7 @@ def choose(
             running.append(Running(build.memory, build.disk, ends_at=expected_end(build, now)))
             farm = farm.with_one_more(build, build.duration or ASSUMED_DURATION)
             host = host.with_one_more(build, farm.assumed)
-        candidates = _candidates(candidates, host, farm, now, late=kept is None)
+        candidates = _candidates(candidates, host, farm, now, late=kept is None) if host.free > 0 else []
     return chosen
 
 

@@ -6,7 +6,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
 
 from quarters.protocol.builds import LEASE_HEADER, LeaseKey
-from quarters.server.routes import Id
+from quarters.server.routes import Given, Id
 
 Lease = Annotated[
     str,
@@ -20,7 +20,7 @@ Key = NamedDependency[LeaseKey]
 """What `lease_key` reads, on routes that have it as their dependency `key`."""
 
 
-async def lease_key(build: Id, lease: Lease) -> LeaseKey:
+async def lease_key(services: Given, build: Id, lease: Lease) -> LeaseKey:
     """The lease under which a builder speaks."""
     attempt, _, token = lease.partition(":")
     return LeaseKey(build, int(attempt), token)
