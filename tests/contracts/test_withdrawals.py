@@ -5,11 +5,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import Connection
 
 from quarters.formats.pacman import Pacman
+from quarters.model.build import State
 from quarters.model.recipe import Output, SourcedRecipe
 from quarters.model.source import Source
-from quarters.protocol.resources import RepositoryChange
+from quarters.protocol.resources import BuildFilter, RepositoryChange
 from quarters.publishing.withdrawals import Withdrawals
 from quarters.sources import books
 from quarters.sources.arbitration import settle
@@ -17,6 +19,7 @@ from quarters.sources.books import Reading
 from quarters.sources.source import Fetched
 from quarters.storage import recipes, sources, withdrawals
 from quarters.storage.database import Database
+from tests.contracts.farm import Farm
 from tests.contracts.farm import recipe as sourced
 from tests.press import Press, package
 
@@ -119,3 +122,46 @@ async def test_what_people_uploaded_stays(followed: Followed) -> None:
     await followed.press.upload(package("one", "1-1"))
     await followed.has()
     assert await followed.press.listed() == {"one": "1-1"}
+
+
+async def test_what_is_queued_of_a_recipe_that_left_is_cancelled_and_says_why(
+    database: Database, tmp_path: Path
+) -> None:
+    farm = Farm(database, tmp_path)
+    one, two, gone, needy = sourced("one"), sourced("two"), sourced("gone"), sourced("needy", "gone")
+    await farm.begin(one, two, gone, needy)
+    await farm.ask("one", "needy", "two")
+
+    def synced(connection: Connection) -> None:
+        source = sources.get(connection, "tree")
+        known = {each.pkgbase: each for each in recipes.of_source(connection, "tree")}
+        reading = Reading(Fetched("r2"), settle(known, [one, two, needy]))
+        books.succeeded(connection, source, reading, farm.clock(), farm.clock())
+
+    await database.write(synced)
+    states = await farm.states()
+    assert (states["gone"], states["needy"]) == (State.CANCELLED, State.BLOCKED)
+    assert states["one"] is states["two"] is State.READY
+    (cancelled,) = (await farm.builds.list(BuildFilter(pkgbase="gone"), 10, None)).items
+    assert cancelled.message == "The recipe left the source 'tree'."
+    await farm.have(gone)
+    await farm.requests.plan_sources()
+    assert (await farm.states())["gone"] is State.READY
+
+
+async def test_packages_that_are_being_published_are_published_though_their_recipe_left(
+    database: Database, tmp_path: Path
+) -> None:
+    farm = Farm(database, tmp_path)
+    await farm.begin(sourced("gone"))
+    await farm.ask("gone")
+    await farm.build(await farm.claimed())
+
+    def synced(connection: Connection) -> None:
+        source = sources.get(connection, "tree")
+        known = {each.pkgbase: each for each in recipes.of_source(connection, "tree")}
+        reading = Reading(Fetched("r2"), settle(known, []))
+        books.succeeded(connection, source, reading, farm.clock(), farm.clock())
+
+    await database.write(synced)
+    assert (await farm.states())["gone"] is State.PUBLISHING

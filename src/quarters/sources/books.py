@@ -13,7 +13,7 @@ from quarters.model.source import Source
 from quarters.sources import reviews
 from quarters.sources.arbitration import Verdict
 from quarters.sources.source import Fetched
-from quarters.storage import commits, events, recipes, sources, withdrawals
+from quarters.storage import builds, commits, events, recipes, sources, withdrawals
 from quarters.storage.events import Data
 
 
@@ -48,6 +48,8 @@ def succeeded(
         if (synced.problem, synced.revision) != (fetched.problem, revision):
             events.record(connection, now, "source.synced", synced.name, {"revision": revision})
         return
+    unwanted = withdrawals.unfinished(connection, synced.name, verdict.withdrawn)
+    builds.abandon(connection, unwanted, now, f"The recipe left the source {synced.name!r}.")
     withdrawals.note(connection, synced.name, [*verdict.withdrawn, *verdict.lessened], now)
     sources.advance(connection, synced.name)
     counts: Data = {"changed": len(verdict.put), "withdrawn": len(verdict.withdrawn)}

@@ -20,5 +20,5 @@ class SourcesSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """How many recipes are evaluated side by side."""
     update_timeout: float = 1800.0
     """Seconds that an update hook, nvchecker, or the download of a new version's sources may take."""
-    evaluation_timeout: float = 20.0
-    """Seconds that evaluating one recipe may take."""
+    evaluation_timeout: float = 60.0
+    """Seconds that evaluating one recipe may take: one of .NET's takes ten, and several times as many on a busy machine."""

@@ -12,11 +12,12 @@ from quarters.model.errors import Conflict, NotFound
 from quarters.model.recipe import Recipe
 from quarters.storage import needs, wishes
 from quarters.storage.schema import artifacts, attempts, builds
-from quarters.storage.transitions import state_of, transition, transition_all
+from quarters.storage.transitions import chunks, state_of, transition, transition_all
 
 __all__ = [
     "Artifact",
     "Uploaded",
+    "abandon",
     "broken",
     "build_of",
     "cancel",
@@ -167,6 +168,13 @@ def cancel_all(connection: Connection, ids: Collection[int], now: datetime, mess
     _end_all(connection, unfinished, Event.CANCEL, now, message)
     for build in unfinished:
         needs.block_dependents(connection, build, now)
+
+
+def abandon(connection: Connection, ids: Collection[int], now: datetime, message: str) -> None:
+    """Cancel what has no recipe any more; should that come back as it was, it counts as one that was never built."""
+    cancel_all(connection, ids, now, message)
+    for some in chunks(sorted(ids)):
+        connection.execute(update(builds).where(builds.c.id.in_(some)).values(fingerprint=""))
 
 
 def supersede(connection: Connection, ids: Collection[int], now: datetime) -> None:

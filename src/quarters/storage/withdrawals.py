@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
-from quarters.model.build import OPEN
+from quarters.model.build import OPEN, State
 from quarters.planning.withdrawal import Built
 from quarters.storage.schema import builds, entries, packages, recipes, sources, withdrawals
 
@@ -45,6 +45,13 @@ def of(connection: Connection, repository: str) -> list[Withdrawal]:
         query.where(withdrawals.c.repository == repository).order_by(withdrawals.c.pkgbase)
     )
     return [Withdrawal(row.pkgbase, row.source, row.at) for row in rows]
+
+
+def unfinished(connection: Connection, source: str, pkgbases: Collection[str]) -> list[int]:
+    """Builds of these recipes of `source` that are not over, but for those whose packages are being published."""
+    states = sorted(OPEN - {State.PUBLISHING})
+    query = select(builds.c.id).where(builds.c.source == source, builds.c.pkgbase.in_(pkgbases))
+    return list(connection.execute(query.where(builds.c.state.in_(states)).order_by(builds.c.id)).scalars())
 
 
 def settle(connection: Connection, repository: str, pkgbases: Collection[str]) -> None:
