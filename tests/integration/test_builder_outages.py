@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quarters.model.build import Outcome, Reason
-from quarters.protocol.builds import ArtifactDigest, LeaseKey, Received
+from quarters.protocol.builds import ArtifactDigest, Finish, LeaseKey, Received
 from tests.inhabitants import WAITING, inhabitants, let_go
 from tests.integration.recorder import Recorder, assignment, built, pkgbuild, running
 
@@ -120,6 +120,27 @@ async def test_a_build_whose_lease_ran_out_goes_on_under_a_new_one_where_nobody_
     # The log of the new attempt has all of it, from the beginning.
     assert server.log(1).startswith("[quarters] step root started")
     assert server.log(1).count("\nwaiting\n") == 1
+
+
+class Missing(Recorder):
+    """Takes the lease away just before it is told of the end."""
+
+    async def finish(self, key: LeaseKey, finish: Finish) -> None:
+        """Refuse the first time."""
+        if self.given[key.build].attempt == 1:
+            self.lost.add(key.build)
+        await super().finish(key, finish)
+
+
+async def test_all_is_sent_again_where_the_lease_ran_out_after_all_was_sent(data: Path) -> None:
+    server = Missing()
+    server.assign(assignment(), pkgbuild("build() { echo only once; }"))
+    async with asyncio.timeout(60), running(server, data):
+        finish = await server.until_finished(1)
+    assert (finish.outcome, server.given[1].attempt) == (Outcome.BUILT, 2)
+    (artifact,) = finish.artifacts
+    assert len(server.artifacts[artifact.file_name]) == artifact.size
+    assert server.log(1).count("\nonly once\n") == 1
 
 
 async def test_a_fault_of_the_builder_is_told_at_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

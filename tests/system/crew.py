@@ -19,7 +19,7 @@ from quarters.model.build import Outcome, Reason, Step, StepRecord
 from quarters.model.errors import Conflict, LeaseLost
 from quarters.model.event import Happening
 from quarters.model.token import Scope
-from quarters.protocol.builds import ArtifactDigest, Assignment, ClaimRequest, Finish, Heartbeat, LeaseKey
+from quarters.protocol.builds import Assignment, ClaimRequest, Finish, Heartbeat, LeaseKey
 from quarters.protocol.client import Client
 from quarters.protocol.resources import NewToken
 from tests.press import package
@@ -87,6 +87,26 @@ class Chronicle:
         return [it for it in self.events if it.kind == kind]
 
 
+class _Voice:
+    """Says things about one build, as a habit has it."""
+
+    def __init__(self, hold: Hold, habit: Habit, heard: Callable[[int], Awaitable[None]]) -> None:
+        self.hold = hold
+        self._times = 2 if habit is Habit.TWICE else 1
+        self._heard = heard
+
+    @property
+    def lease(self) -> LeaseKey:
+        """The lease in force."""
+        return LeaseKey.of(self.hold.assignment)
+
+    async def __call__(self, message: Callable[[LeaseKey], Awaitable[T]]) -> T:
+        """Repeat a message until it is answered."""
+        answers = await asyncio.gather(*(self.hold.ask(message, longest=_SOON) for _ in range(self._times)))
+        await self._heard(self._times)
+        return answers[0]
+
+
 class Crew:
     """Some builders; what each does in which attempt follows from the seed."""
 
@@ -94,7 +114,7 @@ class Crew:
         self.seed = seed
         self.answered = 0
         """Messages that the server has answered."""
-        self.ghosts: dict[LeaseKey, ArtifactDigest] = {}
+        self.ghosts: dict[LeaseKey, Path] = {}
         """Leases of builders that are gone, with what they had built."""
         self._farm = farm
         self._chronicle = chronicle
@@ -124,8 +144,8 @@ class Crew:
     async def speak_out_of_the_grave(self) -> None:
         """Who is gone says everything that it had to say; nothing of it counts any more."""
         async with self._farm.client() as client:
-            for key, artifact in self.ghosts.items():
-                for late in _everything(client, key, artifact, self._packages / artifact.file_name):
+            for key, path in self.ghosts.items():
+                for late in _everything(client, key, path):
                     with pytest.raises(LeaseLost):
                         await late()
 
@@ -158,45 +178,53 @@ class Crew:
 
     async def _build(self, client: Client, assignment: Assignment) -> None:
         server, habit = client.work, self._habit(assignment)
-        hold = Hold(server, assignment, PATIENCE)
-
-        async def say(message: Callable[[LeaseKey], Awaitable[T]]) -> T:
-            answers = [hold.ask(message, longest=_SOON) for _ in range(2 if habit is Habit.TWICE else 1)]
-            answer, *_ = await asyncio.gather(*answers)
-            await self._count(len(answers))
-            return answer
-
-        made = package(assignment.pkgbase, assignment.version, arch="any")
-        folder = self._packages / assignment.pkgbase
-        folder.mkdir(exist_ok=True)
-        (folder / made.file_name).write_bytes(made.content)
-        artifact = digest(folder / made.file_name)
-        finish = Finish(outcome=Outcome.BUILT, steps=_STEPS, version=made.version, artifacts=(artifact,))
-        await say(lambda key: server.recipe(key, folder / "recipe.tar"))
+        say = _Voice(Hold(server, assignment, PATIENCE), habit, self._count)
+        folder, finish = self._made(assignment)
+        artifact = finish.artifacts[0]
+        await say(lambda key: server.recipe(key, folder.parent / "recipe.tar"))
         await say(lambda key: server.heartbeat(key, Heartbeat(steps=_STEPS)))
         if habit is Habit.GONE:
-            self.ghosts[LeaseKey.of(hold.assignment)] = artifact
+            self.ghosts[say.lease] = folder / artifact.file_name
             return
         if habit is Habit.AWAY:
-            await self._chronicle.until("lease.lost", assignment.build, hold.assignment.attempt)
+            await self._chronicle.until("lease.lost", assignment.build, say.lease.attempt)
         if habit is Habit.SHUFFLED:
             await say(lambda key: server.heartbeat(key, Heartbeat(steps=_STEPS[:1])))
             await say(lambda key: server.append_log(key, 1 << 20, b"from later on\n"))
-            await say(lambda key: server.upload_artifact(key, artifact, folder / made.file_name, 10))
+            await say(lambda key: server.upload_artifact(key, artifact, folder / artifact.file_name, 10))
             with pytest.raises(Conflict):
                 await say(lambda key: server.finish(key, finish))
-        await say(lambda key: server.append_log(key, 0, b"It is built.\n"))
-        for _ in range(2 if habit is Habit.TWICE else 1):
-            await upload(folder, (artifact,), hold, begun=habit is not Habit.PLAIN)
-            await self._count()
-        await say(lambda key: server.finish(key, finish))
+        sent: LeaseKey | None = None
+
+        async def end(key: LeaseKey) -> bool:
+            if key == sent:
+                await server.finish(key, finish)
+            return key == sent
+
+        while not await say(end):  # under a lease that came after all was sent, it is sent again
+            sent = say.lease
+            await say(lambda key: server.append_log(key, 0, b"It is built.\n"))
+            for _ in range(2 if habit is Habit.TWICE else 1):
+                await upload(folder, (artifact,), say.hold, begun=True)
+                await self._count()
         if habit is Habit.SHUFFLED:
-            await self._say_old_things(client, LeaseKey.of(hold.assignment), finish, folder / made.file_name)
+            await self._say_old_things(client, say.lease, finish, folder / artifact.file_name)
+
+    def _made(self, assignment: Assignment) -> tuple[Path, Finish]:
+        """The folder of the package that a build makes, and what is said in the end."""
+        made = package(assignment.pkgbase, assignment.version, arch="any")
+        folder = self._packages / assignment.pkgbase / "artifacts"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / made.file_name
+        path.write_bytes(made.content)
+        return folder, Finish(
+            outcome=Outcome.BUILT, steps=_STEPS, version=made.version, artifacts=(digest(path),)
+        )
 
     async def _say_old_things(self, client: Client, key: LeaseKey, finish: Finish, path: Path) -> None:
         """After the end of an attempt: the end once more is acknowledged, and nothing else is taken."""
         await persistently(lambda: client.work.finish(key, finish), longest=_SOON)
-        for late in _everything(client, key, finish.artifacts[0], path):
+        for late in _everything(client, key, path):
             with pytest.raises(LeaseLost):
                 await persistently(late, longest=_SOON)
 
@@ -206,10 +234,9 @@ class Crew:
             self._answer.notify_all()
 
 
-def _everything(
-    client: Client, key: LeaseKey, artifact: ArtifactDigest, path: Path
-) -> list[Callable[[], Awaitable[object]]]:
+def _everything(client: Client, key: LeaseKey, path: Path) -> list[Callable[[], Awaitable[object]]]:
     """All that may be said under a lease, except for the end that the attempt came to."""
+    artifact = digest(path)
     failed = Finish(outcome=Outcome.FAILED, steps=_STEPS, reason=Reason.BUILD_FAILED)
     return [
         lambda: client.work.heartbeat(key, Heartbeat(steps=_STEPS)),

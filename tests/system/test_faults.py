@@ -195,9 +195,9 @@ async def test_a_build_goes_on_while_postgresql_is_gone_for_longer_than_its_leas
 
 
 def the_server_went_on(farm: Farm) -> None:
-    """It was never started again, and tells of the database in sentences."""
+    """It was never started again, nor was anything in it."""
     assert farm.serving.poll() is None
-    assert "Traceback" not in farm.said("server")
+    assert "loop died" not in farm.said("server")
 
 
 def _on(url: str) -> dict[str, str]:

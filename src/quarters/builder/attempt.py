@@ -69,6 +69,7 @@ class Attempt:
     async def _alive(
         self, journal: Journal, work: Callable[[Journal], Awaitable[Finish]], *, begun: bool
     ) -> None:
+        first = LeaseKey.of(self._hold.assignment)
         async with asyncio.TaskGroup() as group:
             heart = group.create_task(self._beat(journal))
             sender = group.create_task(log.send(journal.log, self._hold, begun=begun))
@@ -80,9 +81,22 @@ class Attempt:
                 finish = msgspec.structs.replace(finish, measured=await self._meter.measured())
             journal.log.close()
             await sender
-            await self._hold.ask(lambda key: self._hold.server.finish(key, finish))
+            await self._tell(finish, journal, first)
             self._workspace.built.unlink(missing_ok=True)
             heart.cancel()
+
+    async def _tell(self, finish: Finish, journal: Journal, sent: LeaseKey) -> None:
+        """Say how it ended; under another lease than the one that all was `sent` under, what is missing is sent first."""
+
+        async def tell(key: LeaseKey) -> bool:
+            if key == sent:
+                await self._hold.server.finish(key, finish)
+            return key == sent
+
+        while not await self._hold.ask(tell):
+            sent = LeaseKey.of(self._hold.assignment)
+            await log.send(journal.log, self._hold, begun=True)
+            await upload(self._workspace.artifacts, finish.artifacts, self._hold, begun=True)
 
     async def _beat(self, journal: Journal) -> None:
         while True:
