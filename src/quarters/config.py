@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from quarters.builder.cluster.settings import NomadSettings, SlurmSettings
 from quarters.builder.engine.settings import ContainerSettings
 from quarters.builder.root.settings import RootSettings
 from quarters.builder.settings import BuilderSettings
@@ -42,6 +43,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     builder: BuilderSettings = msgspec.field(default_factory=BuilderSettings)
     root: RootSettings = msgspec.field(default_factory=RootSettings)
     container: ContainerSettings = msgspec.field(default_factory=ContainerSettings)
+    slurm: SlurmSettings = msgspec.field(default_factory=SlurmSettings)
+    nomad: NomadSettings = msgspec.field(default_factory=NomadSettings)
 
 
 class Setting(msgspec.Struct, frozen=True):

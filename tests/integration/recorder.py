@@ -7,7 +7,6 @@ import tarfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from quarters.protocol.builds import (
     LeaseKey,
     Received,
 )
-from quarters.wiring.builder import executor
+from quarters.wiring.builder import works
 
 TOKEN = "qt_a-secret-that-no-build-may-see"
 
@@ -247,7 +246,7 @@ def agent(
 ) -> Agent:
     """A builder with the real executor."""
     config = Config(builder=chosen_settings, container=container or ContainerSettings())
-    return Agent(chosen_settings, server, executor(config), lambda: datetime.now(UTC))
+    return Agent(chosen_settings, server, works(config, server))
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ from quarters.builder.root.settings import RootSettings
 from quarters.config import Config
 from quarters.model.build import Outcome
 from quarters.protocol.builds import Finish
-from quarters.wiring.builder import executor
+from quarters.wiring.builder import works
 from tests import engines
 from tests.integration.library import Signer, Web, run
 from tests.integration.library import signer as signer
@@ -86,7 +86,7 @@ async def built_in(
     server.assign(assignment(), recipe)
     chosen = settings(data, root=root)
     config = Config(builder=chosen, root=making, **more)
-    agent = Agent(chosen, server, executor(config), lambda: datetime.now(UTC))
+    agent = Agent(chosen, server, works(config, server))
     async with asyncio.timeout(90):
         building = asyncio.create_task(agent.run())
         finished = asyncio.create_task(server.until_finished(1))

@@ -11,7 +11,6 @@ from quarters.builder import cgroups, network, rootless
 from quarters.builder.capacity import Capacity
 from quarters.builder.engine.api import EngineError
 from quarters.builder.engine.engine import Engine
-from quarters.builder.executors.executor import Executor
 from quarters.builder.failure import BuilderUnusable
 from quarters.builder.findings import Finding, bad, doubtful, good
 from quarters.builder.settings import BuilderSettings, NetworkIsolation
@@ -33,6 +32,16 @@ _LEAST_MEMORY, _MUCH_MEMORY = 256 << 20, 2 << 30
 _LEAST_DISK, _MUCH_DISK = 1 << 30, 20 << 30
 _SKEW = 60.0
 """Seconds by which clocks may differ before signatures and certificates are doubted."""
+
+
+class Isolating(Protocol):
+    """An executor, or a cluster that builds are handed to."""
+
+    name: str
+
+    def check(self) -> None:
+        """BuilderUnusable says what is missing."""
+        ...
 
 
 class Asked(Protocol):
@@ -57,7 +66,7 @@ def machine(settings: BuilderSettings, look_at_root: Callable[[], str]) -> Itera
     yield _disk(settings)
 
 
-async def isolation(settings: BuilderSettings, executor: Callable[[], Executor], engine: str) -> Finding:
+async def isolation(settings: BuilderSettings, executor: Callable[[], Isolating], engine: str) -> Finding:
     """Whether the executor finds what it needs; `engine` is the address of the container engine."""
     mend = f"Provide what {settings.executor} needs, or set builder.executor."
     try:

@@ -32,25 +32,26 @@ async def last_word(hold: Hold, workspace: Workspace) -> AsyncIterator[None]:
         yield
     except asyncio.CancelledError:
         if not workspace.built.exists():
-            await to_the_end(_say(hold, _HANDED_BACK))
+            await to_the_end(say(hold, HANDED_BACK))
         raise
     except BaseException as error:
         workspace.built.unlink(missing_ok=True)
-        if (finish := _failed(error)) is not None:
-            await to_the_end(_say(hold, finish))
+        if (finish := failed(error)) is not None:
+            await to_the_end(say(hold, finish))
         raise
     workspace.built.unlink(missing_ok=True)
 
 
-_HANDED_BACK = Finish(outcome=Outcome.HANDED_BACK, steps=(), message="Its builder was stopped.")
+HANDED_BACK = Finish(outcome=Outcome.HANDED_BACK, steps=(), message="Its builder was stopped.")
+"""What a builder says that is stopped."""
 
 
-def _failed(error: BaseException) -> Finish | None:
+def failed(error: BaseException) -> Finish | None:
     """What is said about an error of the builder itself; None where the server knows, as it took the lease."""
     if isinstance(error, BaseExceptionGroup):
         if error.subgroup(LeaseLost) is not None:
             return None
-        return _failed(error.exceptions[0])
+        return failed(error.exceptions[0])
     if isinstance(error, LeaseLost):
         return None
     reason = error.reason if isinstance(error, BuildFailed) else Reason.INTERNAL_ERROR
@@ -59,7 +60,8 @@ def _failed(error: BaseException) -> Finish | None:
     return Finish(outcome=Outcome.FAILED, steps=(), reason=reason, message=message)
 
 
-async def _say(hold: Hold, finish: Finish) -> None:
+async def say(hold: Hold, finish: Finish) -> None:
+    """Tell the server, for a few seconds; what it does not hear then, it finds out by itself."""
     key = LeaseKey.of(hold.assignment)
     try:
         async with asyncio.timeout(_PATIENCE):

@@ -68,12 +68,16 @@ async def builder(
     config: ConfigFile = None,
     machine: Machine | None = None,
     token_file: TokenFile = None,
+    once: Annotated[
+        Path | None,
+        Parameter(help="Build what this file hands over, and end: the jobs of clusters are called so."),
+    ] = None,
     parent: Annotated[int | None, Parameter(show=False)] = None,
-) -> None:
+) -> int:
     """Run a builder until it is told to stop."""
     from quarters.cli.running import settings, signals
+    from quarters.wiring import builder as wired
     from quarters.wiring import logs
-    from quarters.wiring.builder import run
     from quarters.wiring.parent import end_with
 
     if parent is not None:
@@ -83,6 +87,9 @@ async def builder(
     given = vars(machine or Machine())
     chosen = settings(config, builder={**given, "token": token})
     os.environ.pop("QUARTERS_BUILDER__TOKEN_FILE", None)
+    if once is not None:
+        logs.configure()
+        return 0 if await wired.once(chosen, once, signals(1)[0]) else 1
     if not chosen.builder.token:
         raise ConfigInvalid(
             "A builder needs a token: make one on the server with "
@@ -90,7 +97,8 @@ async def builder(
         )
     logs.configure(quiet=parent is not None and sys.stderr.isatty())
     stop, hurry = signals(2)
-    await run(chosen, stop, hurry)
+    await wired.run(chosen, stop, hurry)
+    return 0
 
 
 @app.command

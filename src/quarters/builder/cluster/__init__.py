@@ -1,0 +1,1 @@
+"""Builders that hand what they claim to a cluster, each build as one job."""
