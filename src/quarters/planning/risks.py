@@ -15,6 +15,7 @@ _CONSIDERED = 1000
 """Characters of a line that are looked at; a longer line is a risk by itself."""
 _LONG = 500
 _ASIDE = frozenset({".SRCINFO", ".gitignore"})
+_HOW_IT_IS_BUILT = (".quarters/", ".CI/", "quarters.toml")
 
 
 class _Sign(NamedTuple):
@@ -99,7 +100,7 @@ def risks(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[Risk, ...
 
 def _of_file(path: str, before: bytes | None, after: bytes) -> Iterator[Risk]:
     added = "is new" if before is None else "changed"
-    if path.startswith(".CI/") or path == "quarters.toml":
+    if path.startswith(_HOW_IT_IS_BUILT):
         yield Risk(RiskKind.HOOK, path, 0, f"How it is built {added}.")
     if b"\0" in after:
         yield Risk(RiskKind.BINARY, path, 0, f"This file {added}, and is no text.")

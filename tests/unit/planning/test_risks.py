@@ -93,10 +93,13 @@ def test_a_checksum_that_is_given_up_is_pointed_out() -> None:
 
 def test_scriptlets_hooks_and_what_is_no_text_are_pointed_out_by_file() -> None:
     new = {"x.install": b"post_install() {\n}\n", "tool": b"\x7fELF\0", ".CI/prepare": b"id\n"}
+    new |= {".quarters/prepare": b"id\n", "quarters.toml": b"class = 7\n"}
     assert {(it.kind, it.file) for it in risks({}, new)} == {
         (RiskKind.SCRIPTLET, "x.install"),
         (RiskKind.BINARY, "tool"),
         (RiskKind.HOOK, ".CI/prepare"),
+        (RiskKind.HOOK, ".quarters/prepare"),
+        (RiskKind.HOOK, "quarters.toml"),
     }
 
 
