@@ -6,10 +6,12 @@ X-Forgejo-Signature are the bare HMAC. GitLab sends the secret itself as X-Gitla
 
 import hmac
 from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 _EVENTS = ("x-github-event", "x-forgejo-event", "x-gitea-event", "x-gitlab-event")
+_FORM = b"payload="
 _PUSHES = frozenset({"push", "push hook"})
 
 
@@ -34,6 +36,9 @@ def concerns(headers: Mapping[str, str], body: bytes, branch: str) -> bool:
     event = next((headers[name].lower() for name in _EVENTS if name in headers), "push")
     if event not in _PUSHES:
         return False
+    # GitHub may be set to send the JSON as the only field of a form.
+    if body.startswith(_FORM):
+        body = unquote_to_bytes(body.removeprefix(_FORM).replace(b"+", b" "))
     try:
         ref = msgspec.json.decode(body, type=_Push).ref
     except msgspec.DecodeError:
