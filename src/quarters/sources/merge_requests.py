@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection
 
-from quarters.model.errors import QuartersError
+from quarters.model.errors import NotFound, QuartersError
 from quarters.model.review import Place, Review, ReviewState
 from quarters.model.source import Source
 from quarters.sources import ci_config
@@ -59,7 +59,10 @@ class MergeRequests:
     async def round(self) -> None:
         """One round: what is new is shown at once; forges are asked as often as sources are looked at."""
         for name, account in (await self._database.read(forges.listed)).items():
-            source = await self._following.show(name)
+            try:
+                source = await self._following.show(name)
+            except NotFound:
+                continue  # it was removed just now
             if source.enabled and source.updates.push:
                 await self._of_source(source, account)
 
