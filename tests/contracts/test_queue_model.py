@@ -202,8 +202,14 @@ class Queue(RuleBasedStateMachine):
     @invariant()
     def every_build_is_where_it_has_to_be(self) -> None:
         with self.engine.begin() as connection:
-            found = {row.id: State(row.state) for row in connection.execute(select(rows.c.id, rows.c.state))}
-        assert found == {number: self._state(number) for number in self.known}
+            query = select(rows.c.id, rows.c.state, rows.c.not_before)
+            found = {row.id: (State(row.state), row.not_before) for row in connection.execute(query)}
+        assert {number: state for number, (state, _) in found.items()} == {
+            number: self._state(number) for number in self.known
+        }
+        for number, (state, not_before) in found.items():
+            if state is State.READY:
+                assert max(not_before or self.now, self.now) == max(self.known[number].again, self.now)
 
     def _state(self, number: int) -> State:
         known = self.known[number]
