@@ -204,7 +204,9 @@ async def test_a_cache_that_grew_too_large_or_was_not_used_for_a_month_is_remove
     finish, server = await built(data, pkgbuild(), cache_sources=True, source="c")
     assert finish.outcome is Outcome.BUILT, server.log(1)
     assert [path.relative_to(kept).as_posix() for path in kept.glob("*/*")] == ["c+thing/new"]
+    deep = """build() { perl -e 'chdir "/sources"; for (1 .. 3000) { mkdir "d"; chdir "d" }'; }"""
     for functions, builder, reason, left in (
+        (deep, {"cache_limit": 1_000_000}, None, False),
         ("build() { head -c 3000000 /dev/urandom >/sources/big; }", {"cache_limit": 1_000_000}, None, False),
         ("build() { cat /dev/zero >/sources/big; }", {"slot_disk": 30_000_000}, Reason.DISK_FULL, True),
     ):

@@ -27,6 +27,8 @@ from tests.integration.recorder import built, pkgbuild
 
 async def main():
     recipe = pkgbuild(sys.argv[2])
+    if len(sys.argv) > 3:
+        recipe[".quarters/prepare"] = sys.argv[3]
     builder = {"slot_memory": 200 << 20, "slot_processes": 300, "slot_disk": 100 << 20}
     finish, server = await built(Path(sys.argv[1]), recipe, builder=builder)
     print(server.log(1))
@@ -86,6 +88,19 @@ async def test_an_ordinary_user_builds_in_a_root_that_the_build_cannot_change(
     assert "user=1000\ncapabilities=0000000000000000\n" in said
     assert "BREACH" not in said
     assert list((folder / "data/work").iterdir()) == []
+
+
+async def test_no_link_that_a_hook_left_leads_to_the_users_own_files(project: Path, folder: Path) -> None:
+    (folder / "private").write_text("secret\n")
+    places = "/build /sources /out /tmp"
+    hook = f"mkdir -p {folder}; for it in {places}; do rm -rf $it; ln -s {folder} $it; done"
+    functions = (
+        f"build() {{ for it in {places}; do [[ ! -e $it/private ]] || echo BREACH $it; done; echo looked; }}"
+    )
+    said = await asyncio.to_thread(ran, project, BUILDING, folder / "data", functions, hook)
+    assert "BREACH" not in said
+    assert "\nlooked\n" in said
+    assert "ended as built" in said
 
 
 @pytest.mark.parametrize(

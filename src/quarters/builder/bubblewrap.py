@@ -28,6 +28,7 @@ _PIECE = 64 << 10
 _CHILD = re.compile(rb'"child-pid": (\d+)')
 INSTALLING = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SYS_CHROOT", "SETFCAP", "SETUID", "SETGID")
 """What pacman needs to own and label files and to run scriptlets; SETUID and SETGID for pacman 7's own sandbox."""
+_OWN = ("tmp", "var/tmp", *OWN)
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -216,22 +217,25 @@ def _mounts(layers: tuple[Layer, ...], workspace: Workspace) -> list[str]:
 
 
 def _shared(command: Command, workspace: Workspace, stores: Path) -> list[str]:
-    lines = []
+    lines: list[str] = []
+    if not command.installing and rootless.is_needed():
+        # These are put in place by bubblewrap, which follows links on this machine.
+        lines += [line for name in _OWN for line in _folders(workspace, workspace.point / name)]
     for store in command.stores:
         point = workspace.point / store.point.lstrip("/")
         rights = "bind" if store.writable else "bind,ro"
         lines += [
-            *(_folder(it) for it in reversed(point.parents) if workspace.point in it.parents),
-            _folder(point),
+            *_folders(workspace, point),
             shlex.join(["mount", "-o", rights, str(stores / store.name), str(point)]),
         ]
     return lines
 
 
-def _folder(path: Path) -> str:
+def _folders(workspace: Workspace, path: Path) -> list[str]:
     # A link that a hook made would lead to where this machine's own programs are. Nothing of the build runs meanwhile.
-    at = shlex.quote(str(path))
-    return f"if [ -L {at} ] || [ ! -d {at} ]; then rm -rf {at}; mkdir -m 755 {at}; fi"
+    below = [it for it in reversed((path, *path.parents)) if workspace.point in it.parents]
+    quoted = [shlex.quote(str(it)) for it in below]
+    return [f"if [ -L {at} ] || [ ! -d {at} ]; then rm -rf {at}; mkdir -m 755 {at}; fi" for at in quoted]
 
 
 def _resolver(workspace: Workspace, namespace: Namespace | None) -> list[str]:
@@ -252,7 +256,7 @@ def _root(command: Command) -> list[str]:
     if command.installing or not rootless.is_needed():
         return ["--bind", "/tmp", "/"]
     # There is but one user here; so what a build may write to is told by mounts, not by owners.
-    own = ["tmp", "var/tmp", *OWN, *(store.point.lstrip("/") for store in command.stores if store.writable)]
+    own = [*_OWN, *(store.point.lstrip("/") for store in command.stores if store.writable)]
     binds = [part for name in own for part in ("--bind", f"/tmp/{name}", f"/{name}")]
     return ["--ro-bind", "/tmp", "/", *binds]
 

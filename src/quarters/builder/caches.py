@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from quarters.builder.cleanup import to_the_end
 from quarters.builder.command import Store
+from quarters.builder.disk import held
 from quarters.builder.workspace import CCACHE, PATH, SOURCES, remove
 from quarters.protocol.builds import Assignment
 
@@ -76,7 +77,7 @@ class Caches:
         os.utime(folder)
         for name in await asyncio.to_thread(_unused, folder, time.time() - _UNUSED):
             await remove(folder / name)
-        if await asyncio.to_thread(_larger, folder, self._limit):
+        if await held(folder) > self._limit:
             await remove(folder)
 
 
@@ -92,18 +93,3 @@ def _last_use(entry: os.DirEntry[str]) -> float:
     # Looking into a folder counts as reading it. A clone that is fetched into gets another FETCH_HEAD each time.
     inside = (one.stat(follow_symlinks=False).st_mtime for one in os.scandir(entry))
     return max(inside, default=state.st_mtime)
-
-
-def _larger(folder: Path, limit: int) -> bool:
-    """Whether the files below `folder` take more than `limit` bytes of disk."""
-    total = 0
-    for path, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            try:
-                state = os.lstat(os.path.join(path, name))
-            except OSError:
-                continue
-            total += state.st_blocks * 512
-            if total > limit:
-                return True
-    return False
