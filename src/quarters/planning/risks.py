@@ -15,6 +15,8 @@ _CONSIDERED = 1000
 """Characters of a line that are looked at; a longer line is a risk by itself."""
 _LONG = 500
 _ASIDE = frozenset({".SRCINFO", ".gitignore"})
+_LINK = b"\x00120000 "
+"""How sources/comparing.py tells of one."""
 _HOW_IT_IS_BUILT = (".quarters/", ".CI/", "quarters.toml")
 
 
@@ -103,7 +105,8 @@ def _of_file(path: str, before: bytes | None, after: bytes) -> Iterator[Risk]:
     if path.startswith(_HOW_IT_IS_BUILT):
         yield Risk(RiskKind.HOOK, path, 0, f"How it is built {added}.")
     if b"\0" in after:
-        yield Risk(RiskKind.BINARY, path, 0, f"This file {added}, and is no text.")
+        what = "a symbolic link" if after.startswith(_LINK) else "no text, or too large to be looked at"
+        yield Risk(RiskKind.BINARY, path, 0, f"This file {added}, and is {what}.")
         return
     if path.endswith(".install"):
         yield Risk(

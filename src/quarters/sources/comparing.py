@@ -9,6 +9,8 @@ _LARGEST = 1 << 20
 _MOST = 64 << 20
 _LONGEST = 4 << 20
 """Bytes of a difference that are shown."""
+# So that nobody hides a line of the PKGBUILD behind a large file: git takes those for binary ones.
+_WITHOUT_LARGE = ("-c", "core.bigFileThreshold=64k")
 EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The id that git gives a tree without files."""
 
@@ -37,14 +39,16 @@ async def files(mirror: Mirror, tree: str) -> dict[str, bytes]:
 
 async def difference(mirror: Mirror, before: str, after: str) -> str:
     """A unified diff between two trees ("" for one without files), as git has it; nothing of the trees is run."""
-    try:
-        printed = await mirror.git.run(
-            "diff-tree", "-p", "-r", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames",
-            before or EMPTY, after or EMPTY, limit=_LONGEST,
-        )  # fmt: skip
-    except TooLarge:
-        return f"The difference has more than {_LONGEST >> 20} MiB.\n"
-    return printed.decode(errors="replace")
+    for options in ((), _WITHOUT_LARGE):
+        try:
+            printed = await mirror.git.run(
+                *options, "diff-tree", "-p", "-r", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames",
+                before or EMPTY, after or EMPTY, limit=_LONGEST,
+            )  # fmt: skip
+        except TooLarge:
+            continue
+        return printed.decode(errors="replace")
+    return f"The difference has more than {_LONGEST >> 20} MiB.\n"
 
 
 async def tree_of(mirror: Mirror, revision: str, path: str) -> str:
