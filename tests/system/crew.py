@@ -68,7 +68,7 @@ class Chronicle:
 
     async def until(self, kind: str, build: int, attempt: int | None = None) -> None:
         """Return once that happened to a build."""
-        async with asyncio.timeout(PATIENCE), self._news:
+        async with self._news:
             await self._news.wait_for(
                 lambda: any(
                     it.data.get("attempt", attempt) == attempt

@@ -37,6 +37,8 @@ _SETTINGS = {
     "QUARTERS_SCHEDULER__HEARTBEAT": "1",
     "QUARTERS_RETRIES__BUILDER_LOST": ",".join(["0.1"] * 20),
 }
+_LONGEST = 600
+"""Seconds that all of a test may take: while a server is killed again and again, no lease is found to be lost."""
 _LOCK_SQLITE = """
 import sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -94,7 +96,7 @@ async def labour(farm: Farm, builds: int, chance: random.Random) -> AsyncIterato
         needs[name] = chance.choice(names[:number]) if number and chance.random() < 0.6 else ""
         recipe(farm.folder / "tree", name, depends=needs[name])
     commit(farm.folder / "tree")
-    async with opened(farm) as admin:
+    async with opened(farm) as admin, asyncio.timeout(_LONGEST):
         chronicle = Chronicle()
         crew = Crew(farm, chronicle, chance.randrange(1 << 32))
         following = asyncio.create_task(chronicle.follow(admin))
