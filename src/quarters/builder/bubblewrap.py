@@ -8,7 +8,9 @@ import asyncio
 import os
 import re
 import shlex
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import NamedTuple
@@ -87,6 +89,7 @@ async def run(
                 stdin=stdin,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
                 env={"PATH": PATH, "LANG": "C.UTF-8"},
                 cwd="/",
                 pass_fds=handed,
@@ -135,8 +138,13 @@ class _Supervised:
 
     async def end(self) -> None:
         """Kill what still runs and wait until nothing is left."""
+        # A process that bubblewrap has just made does not yet die with it: it is in the group until it has a session of
+        # its own, and known by its handle soon.
         if self._process.returncode is None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._inside is not None:
+            with suppress(OSError):  # it has ended
+                signal.pidfd_send_signal(self._inside, signal.SIGKILL)
         assert self._process.stdout is not None  # noqa: S101
         while await self._process.stdout.read(_PIECE):
             pass  # asyncio does not see the end of a process whose pipe is full
