@@ -72,6 +72,9 @@ class BuilderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Work folders and caches; nothing in it outlives the builder's interest, and it holds no token."""
     cache_limit: Size = Size(20 << 30)
     """Disk that the kept sources of one package may take, and what compilers made of it; more than that is not kept."""
+    package_limit: Size = Size(20 << 30)
+    """Disk that the packages downloaded for builds in the `sandbox` may take together: above it those go that were unused
+    for longest, and any after a month."""
     signing_key: str = ""
     """Key in gpg's keyring on this machine (its fingerprint) that signs what is built; empty: the server's alone."""
     gnupg_home: Path | None = None

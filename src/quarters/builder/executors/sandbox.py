@@ -3,14 +3,15 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from quarters.builder import cgroups, dependencies, furnishing, leftovers, limits, rootless
+from quarters.builder import cgroups, dependencies, furnishing, leftovers, limits, package_cache, rootless
 from quarters.builder.bubblewrap import Layer, Surroundings, run
 from quarters.builder.buildroot import Used
 from quarters.builder.command import Command
@@ -23,6 +24,7 @@ from quarters.builder.watchdog import Watchdog
 from quarters.builder.workspace import OUT, OWN, PATH, Workspace
 from quarters.protocol.builds import Assignment
 
+_DAY = 86_400
 _TOOLS = ("bwrap", "setpriv", "unshare", "mount", "gpg", "rm")
 
 
@@ -34,6 +36,8 @@ class Sandbox:
     def __init__(self, settings: BuilderSettings, roots: Provision) -> None:
         self._settings = settings
         self._roots = roots
+        self._attempts = 0
+        self._pruned_at: float | None = None
         self._writable: dict[Layer, Layer] = {}
         self._stores = settings.data / "cache"
         self._controllers = cgroups.Controllers({})
@@ -80,7 +84,8 @@ class Sandbox:
     @asynccontextmanager
     async def furnished(self, assignment: Assignment, workspace: Workspace) -> AsyncIterator["Overlay"]:
         """Write what this attempt's root has of its own; the rest is the same for all and there already."""
-        with self._roots.lent() as lent:
+        await self._prune()
+        with self._used(), self._roots.lent() as lent:
             layers = self._with_skeletons(lent)
             self._furnish(assignment, workspace, layers)
             given = limits.of(assignment, self._settings)
@@ -88,6 +93,26 @@ class Sandbox:
                 watchdog = Watchdog(given, group, workspace.folder)
                 around = Surroundings(self._stores, watchdog)
                 yield Overlay(layers, workspace, around, self._networks, borrowed=self._roots.borrowed)
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        self._attempts += 1
+        try:
+            yield
+        finally:
+            self._attempts -= 1
+
+    async def _prune(self) -> None:
+        """Once a day, while no build is about to install what is there."""
+        now = time.monotonic()
+        if not self._attempts and (self._pruned_at is None or now - self._pruned_at > _DAY):
+            self._pruned_at = now
+            with self._used():
+                await asyncio.to_thread(
+                    package_cache.prune,
+                    self._stores / dependencies.PACKAGES.name,
+                    int(self._settings.package_limit),
+                )
 
     def _furnish(self, assignment: Assignment, workspace: Workspace, layers: tuple[Layer, ...]) -> None:
         for name in OWN:
