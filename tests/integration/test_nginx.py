@@ -206,7 +206,8 @@ async def test_a_name_that_stands_for_other_content_is_seen_at_once(browser: Bro
         await press.upload(made)
         for _ in range(2):
             assert (await browser.fetch(f"/repo/own/x86_64/{made.file_name}"))[1] == made.content
-        await press.publisher.remove("own", "x86_64", "greet", "anna")
+        await press.repositories.delete("own", "anna")
+        await press.repository("own")
 
 
 async def test_what_is_forgotten_or_deleted_is_no_longer_sent(browser: Browser, big: Made) -> None:
