@@ -27,7 +27,7 @@ chown -R 65534:65534 "$work"/{packages,home,recipes}
 for recipe; do
   cd "$work/recipes/$recipe"
   began=$EPOCHREALTIME
-  setpriv --reuid 65534 --regid 65534 --clear-groups env -i PATH="$PATH" HOME="$work/home" LC_ALL=C \
+  setpriv --reuid 65534 --regid 65534 --clear-groups env -i PATH="$PATH" HOME="$work/home" LANG=C.UTF-8 \
     PKGDEST="$work/packages/$recipe" PKGEXT=.pkg.tar.zst \
     bash -euc 'mkdir "$PKGDEST"; exec makepkg --force' >>"$work/said" 2>&1 </dev/null || {
     cat "$work/said" >&2
