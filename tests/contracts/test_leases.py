@@ -12,10 +12,10 @@ from sqlalchemy import Connection, select
 from quarters.model.build import Outcome, Reason, State, Step, StepRecord
 from quarters.model.errors import Conflict, LeaseLost
 from quarters.model.recipe import Configuration, Dependency, Need, NeedKind, Output, SourcedRecipe
-from quarters.model.repository import Network, Repository, Upstream
+from quarters.model.repository import Network, Profile, Repository, Upstream
 from quarters.planning.retries import DEFAULTS
 from quarters.protocol.builds import ArtifactDigest, ClaimRequest, Finish, Heartbeat, LeaseKey
-from quarters.storage import packages
+from quarters.storage import packages, repositories
 from quarters.storage.database import Database
 from quarters.storage.schema import attempts
 from tests.contracts.farm import Farm, built, key, recipe
@@ -51,6 +51,23 @@ async def test_a_claim_that_finds_nothing_waits_until_something_is_ready(
 async def test_nobody_gets_what_is_for_another_architecture(farm: Farm) -> None:
     request = ClaimRequest(builder="anvil", arches=("riscv64",), slots=1, free=1)
     assert (await farm.leases.claim(request)).assignments == ()
+
+
+async def test_a_builder_is_told_what_the_repository_adds_to_configurations(farm: Farm) -> None:
+    kept = Repository(
+        name="extra",
+        checks=False,
+        profiles=(Profile.X86_64_V3,),
+        makepkg_conf="LDFLAGS+=' -Wl,-O1'",
+        pacman_conf="IgnorePkg = linux",
+    )
+    await farm.database.write(repositories.change, kept)
+    told = await farm.claimed()
+    assert (told.profiles, told.makepkg_conf, told.pacman_conf) == (
+        kept.profiles,
+        kept.makepkg_conf,
+        kept.pacman_conf,
+    )
 
 
 async def test_two_builders_never_get_the_same_build(farm: Farm) -> None:

@@ -245,6 +245,24 @@ def test_a_repository_can_be_made_filled_and_deleted(here: Up) -> None:
     made = here.run("repo", "create", "other", "--arch", "x86_64")
     assert f"[other]\nSigLevel = Required DatabaseRequired\nServer = {here.url}/repo/$repo/$arch" in made
     assert "already" in here.run("repo", "create", "other", code=1)
+    part = here.data / "makepkg.conf"
+    part.write_text("LDFLAGS+=' -Wl,-O1'\n")
+    here.run(
+        "repo",
+        "edit",
+        "other",
+        "--profile",
+        "x86_64_v3",
+        "--profile",
+        "hardened",
+        "--makepkg-conf",
+        str(part),
+    )
+    shown = here.json("repo", "show", "other")
+    assert (shown["profiles"], shown["makepkg_conf"]) == (["x86_64_v3", "hardened"], part.read_text())
+    here.run("repo", "edit", "other", "--no-profile", "--makepkg-conf", "/dev/null")
+    shown = here.json("repo", "show", "other")
+    assert (shown["profiles"], shown["makepkg_conf"]) == ([], "")
     here.run("repo", "promote", "quarters", "other", "base")
     assert [it["name"] for it in here.json("repo", "packages", "other")] == ["base"]
     here.run("repo", "remove", "other", "base", "--yes")
