@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+_ROOM = 6 << 30
+
 
 class Postgresql:
     """A server at `url`, which is without a database name; it can be stopped and started again."""
@@ -54,7 +56,7 @@ class Postgresql:
 @contextmanager
 def own_postgresql(*, durable: bool = False) -> Iterator[Postgresql]:
     """Start a server on a free loopback port."""
-    folder = Path(tempfile.mkdtemp(prefix="quarters-postgresql-"))
+    folder = Path(tempfile.mkdtemp(prefix="quarters-postgresql-", dir=None if durable else _place()))
     try:
         server = Postgresql(folder, "" if durable else "-c fsync=off")
         server.make()
@@ -72,6 +74,12 @@ def running_postgresql(*, durable: bool = False) -> Iterator[str]:
     """Start a server on a free loopback port and yield its URL, without a database name."""
     with own_postgresql(durable=durable) as server:
         yield server.url
+
+
+def _place() -> str | None:
+    """Memory, where there is plenty of it: hundreds of databases are made of thousands of small files each."""
+    memory = Path("/dev/shm")
+    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free >= _ROOM else None
 
 
 def _programs() -> Path:

@@ -151,7 +151,6 @@ class Attempt:
             if not limit.expired():
                 raise
             raise _Overdue(f"The build took longer than {self._hold.assignment.timeout} s.") from None
-        journal.begin(Step.UPLOAD)
         artifacts = await described(self._workspace.artifacts, self._signer)
         measured = await self._meter.measured()
         finish = Finish(
@@ -182,6 +181,7 @@ class Attempt:
             record.keep(self._workspace, Built(self._hold.assignment, finish))
 
         keep()
+        journal.begin(Step.UPLOAD)  # from now on a builder that is started again sends what is left
         self._hold.resumed = keep
         self._hold.persevere()
         await upload(self._workspace.artifacts, finish.artifacts, self._hold, begun=begun)

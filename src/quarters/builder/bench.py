@@ -81,7 +81,7 @@ class Bench:
         if built is None:
             await remove(folder)
             return
-        with reported(built.assignment):
+        with reported(built.assignment, "delivery"):
             async with left(workspace):
                 hold = Hold(self._server, built.assignment, math.inf)
                 async with last_word(hold, workspace):

@@ -51,16 +51,16 @@ class Works(Protocol):
 
 
 @contextmanager
-def reported(assignment: Assignment) -> Iterator[None]:
-    """Write down when work on a build begins and ends; what goes wrong with it goes no further."""
+def reported(assignment: Assignment, work: str = "build") -> Iterator[None]:
+    """Write down when `work` on a build begins and ends; what goes wrong with it goes no further."""
     report = _report.bind(build=assignment.build, attempt=assignment.attempt, pkgbase=assignment.pkgbase)
-    report.info("build begun")
+    report.info(f"{work} begun")
     try:
         yield
-        report.info("build ended")
+        report.info(f"{work} ended")
     except* LeaseLost as lost:
-        report.info("build given up", why=str(lost.exceptions[0]))
+        report.info(f"{work} given up", why=str(lost.exceptions[0]))
     except* QuartersError as errors:
-        report.warning("build given up", why=str(errors.exceptions[0]))
+        report.warning(f"{work} given up", why=str(errors.exceptions[0]))
     except* Exception:  # noqa: BLE001 (the outermost frame of an attempt: the builder goes on)
-        report.exception("build given up")
+        report.exception(f"{work} given up")
