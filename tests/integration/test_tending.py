@@ -49,7 +49,7 @@ class Tree:
     async def has(self, *pkgbases: str) -> None:
         """Wait until the server knows these recipes and no others."""
         wakeups = self.server.services.wakeups
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while True:
                 mark = wakeups.mark(Topic.EVENTS)
                 page = await self.server.admin.recipes.list()
